@@ -1,0 +1,46 @@
+"""Facts worth telling, already committed. Routine rotations are not events: they stand in the session's ring."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """Every kind of event, with what it says."""
+
+    LOGGED_IN = "logged_in"  # a login brought a session, or a new generation of one
+    ADOPTED = "adopted"  # a session made elsewhere was taken over
+    IN_DOUBT = "in_doubt"  # a request went out and no whole answer came
+    HEALED = "healed"  # a session in doubt or suspicion rotated again
+    SUSPICION = "suspicion"  # the upstream answered "logout"; not yet believed
+    SPARE_KEPT = "spare_kept"  # a fresh token lost its commit and was put aside
+    SPARE_USED = "spare_used"  # a token put aside turned out to be the live one
+    TOKEN_LOST = "token_lost"  # noqa: S105 (a name) - cookies live, the token is refused
+    SUSPECTED = "suspected"  # an end held back, for too many came at once
+    ENDED = "ended"  # over, with its cause and evidence
+    REVIVED = "revived"  # an end undone: by a late rotation, or by hand
+    WIPED = "wiped"  # the secrets of an ended session are gone
+    RELOGIN_FAILED = "relogin_failed"  # the remembered password did not bring the session back
+    SETREFRESH_FAILED = "setrefresh_failed"  # the login stands, its setrefresh was given up
+    HOLDER_CONFLICT = "holder_conflict"  # two parties use one session's tokens
+    CREDENTIALS_READ = "credentials_read"  # somebody was handed live credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """
+    One fact, written in the transaction that made it true.
+
+    Attributes:
+        id: Its place in the store's order; 0 until it is committed.
+        session_id: None for a fact about the whole fleet.
+        data: Plain JSON values; hashes of tokens, never tokens.
+    """
+
+    kind: EventKind
+    at: datetime
+    session_id: str | None = None
+    email: str | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+    id: int = 0

@@ -1,0 +1,150 @@
+"""What the upstream did: closed unions of values, one for each kind of question."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from aimkeeper.core.cookies import NO_CHANGE, CookieDelta
+from aimkeeper.core.token import Token
+
+
+class Reason(StrEnum):
+    """Why an exchange brought no new token; stable words, they stand in histories and metrics."""
+
+    UNREACHABLE = "unreachable"  # the connection was never made: nothing was sent
+    RATE_LIMITED = "rate_limited"  # a whole 429
+    FORBIDDEN = "forbidden"  # a whole 403: this machine's address is refused
+    REJECTED = "rejected"  # another whole 4xx
+    BROKEN_OFF = "broken_off"  # sent, and the connection broke before a whole answer
+    TIMED_OUT = "timed_out"  # sent, and no whole answer in time
+    SERVER_ERROR = "server_error"  # a 5xx, or a status that means nothing here
+    UNREADABLE = "unreadable"  # a whole answer that is not what was asked for
+    TOO_LARGE = "too_large"  # more than 1 MiB
+    STRANGE_TOKEN = "strange_token"  # noqa: S105 (a name) - a token, but another account's
+    HOLDER_DIED = "holder_died"  # the process that sent it died before it could say
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """
+    The old token is spent, here is its successor.
+
+    Attributes:
+        fingerprint: The one the answer names, where it names one (setrefresh only).
+    """
+
+    token: Token
+    cookies: CookieDelta = NO_CHANGE
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut:
+    """A parsed logout: a suspicion, not yet an end."""
+
+    cookies: CookieDelta = NO_CHANGE
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Certainly not spent: never sent, or turned away whole."""
+
+    reason: Reason
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """The request left and no whole answer came: the token may have rotated."""
+
+    reason: Reason
+
+
+Outcome = Rotated | LoggedOut | Refused | InDoubt
+
+
+class Life(StrEnum):
+    """What whoami says about the cookies."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """
+    An answer of whoami.
+
+    Attributes:
+        user_id, name: Who the cookies belong to; None unless alive.
+    """
+
+    life: Life
+    user_id: int | None = None
+    name: str | None = None
+    cookies: CookieDelta = NO_CHANGE
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A good login: the first token of a session and its cookies."""
+
+    token: Token
+    cookies: CookieDelta
+    user_id: int | None = None
+    name: str | None = None
+
+
+class LoginProblem(StrEnum):
+    """Why a login brought nothing."""
+
+    BAD_CREDENTIALS = "bad_credentials"
+    LOCKED_OUT = "locked_out"
+    FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused:
+    """
+    No login.
+
+    Attributes:
+        retry_after: How long to wait where that is known, for `LOCKED_OUT` and `UNAVAILABLE`.
+    """
+
+    problem: LoginProblem
+    reason: Reason | None = None
+    retry_after: timedelta | None = None
+
+
+LoginAnswer = LoggedIn | LoginRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    A whole HTTP answer, as bytes.
+
+    Attributes:
+        host: The host that answered, lower case, without a port.
+        set_cookies: Each `Set-Cookie` header's value, in order.
+        retry_after: The `Retry-After` header as it came.
+    """
+
+    status: int
+    host: str
+    body: bytes = field(repr=False)
+    set_cookies: tuple[str, ...] = field(repr=False, default=())
+    retry_after: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """No whole answer: `UNREACHABLE` (proven never sent), `BROKEN_OFF`, `TIMED_OUT` or `TOO_LARGE`."""
+
+    reason: Reason
