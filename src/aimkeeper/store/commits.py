@@ -1,0 +1,221 @@
+"""Group commit: many sessions' changes in one transaction, each loser told apart and nothing lost."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from aimkeeper.core.change import Change, Kind
+from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.policy import event
+from aimkeeper.core.session import Session, Status
+from aimkeeper.core.token import Token
+from aimkeeper.store import rows
+from aimkeeper.store.seal import Sealer
+from aimkeeper.store.sqlite import Transaction
+
+
+class Fate(Enum):
+    """What became of a change."""
+
+    COMMITTED = "committed"
+    SUPERSEDED = "superseded"  # someone else rotated first, or took the claim over; a fresh token is now a spare
+    GONE = "gone"  # the session was forgotten meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    What became of one change.
+
+    Attributes:
+        session: The row as it now is; None when it is gone.
+        events: What was written along with it.
+    """
+
+    fate: Fate
+    session: Session | None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the change was made."""
+        return self.fate is Fate.COMMITTED
+
+
+class GroupCommit:
+    """
+    One group, inside one transaction.
+
+    Args:
+        new_id: Makes the ids of spares.
+    """
+
+    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime, new_id: Callable[[], str]) -> None:
+        self._tx = tx
+        self._sealer = sealer
+        self._now = now
+        self._new_id = new_id
+        self._tallies: Counter[str] = Counter()
+
+    async def run(self, changes: Sequence[Change]) -> list[Result]:
+        """Commit *changes*; the results come in their order."""
+        results: dict[int, Result] = {}
+        # In the rows' order, so that two groups of a shared database can't wait for one another in a circle.
+        order = sorted(range(len(changes)), key=lambda index: changes[index].before.id)
+        for kind in Kind:
+            chosen = [index for index in order if changes[index].kind is kind]
+            if chosen:
+                results.update(zip(chosen, await self._each(kind, [changes[i] for i in chosen]), strict=True))
+        await self._write_events([event for result in results.values() for event in result.events])
+        await self._write_tallies()
+        return [results[index] for index in range(len(changes))]
+
+    async def _each(self, kind: Kind, changes: Sequence[Change]) -> list[Result]:
+        if kind is Kind.TOUCH:
+            landed = await self._tx.each("commit_touch", [self._touch_params(change) for change in changes])
+        else:
+            statement = "commit_rotation" if kind is Kind.ROTATION else "commit_attempt"
+            params = [rows.commit_params(change, self._sealer, self._now) for change in changes]
+            landed = await self._tx.each(statement, params)
+        results = []
+        for change, row in zip(changes, landed, strict=True):
+            result = self._landed(change) if row is not None else await self._moved(change)
+            if result.fate is Fate.COMMITTED:
+                await self._settle_spares(change)
+            results.append(result)
+        return results
+
+    def _landed(self, change: Change, after: Session | None = None, *events: Event) -> Result:
+        after = after or change.after
+        if change.turn:
+            self._tallies[change.turn.what] += 1
+        owner = None if change.release else after.owner
+        return Result(
+            Fate.COMMITTED, replace(after, revision=after.revision + 1, owner=owner), (*change.events, *events)
+        )
+
+    async def _moved(self, change: Change) -> Result:
+        """The row is not as it was when the change was decided: look again, inside the transaction."""
+        row = await self._tx.row("row_now", id=change.before.id)
+        if row is None:
+            return Result(Fate.GONE, None)
+        current, last_rotation_id, claim_id = rows.session_from(row, self._sealer), row[-2], row[-1]
+        claim = change.claim
+        if change.kind is Kind.TOUCH:
+            return await self._touch(change, current)
+        assert claim is not None
+        if change.kind is Kind.ROTATION and last_rotation_id == claim.claim_id:
+            return Result(Fate.COMMITTED, current)  # an earlier try did arrive, though its answer did not
+        held = change.before.generation == current.generation
+        if change.kind is Kind.ATTEMPT:
+            held = held and current.owner == claim.owner and claim_id == claim.claim_id
+        if not held:
+            return await self._superseded(change, current)
+        merged = self._merged(change, current)
+        statement = "commit_rotation" if change.kind is Kind.ROTATION else "commit_attempt"
+        again = replace(change, before=current, after=merged)
+        landed = await self._tx.row(statement, **rows.commit_params(again, self._sealer, self._now))
+        assert landed is not None, "the row moved inside our own transaction"
+        if current.status is Status.ENDED:
+            revived = event(EventKind.REVIVED, current, self._now, by="late_rotation")
+            return self._landed(change, merged, revived)
+        return self._landed(change, merged)
+
+    def _merged(self, change: Change, current: Session) -> Session:
+        """The decided state, over what others wrote into the row meanwhile: cookies, handouts, history."""
+        return replace(
+            change.after,
+            secrets=change.edit.apply(current.secrets),
+            revision=current.revision,
+            spares=current.spares,
+            setrefresh_due=change.after.setrefresh_due and current.setrefresh_due,
+            ring=current.with_turn(change.turn) if change.turn else current.ring,
+        )
+
+    async def _superseded(self, change: Change, current: Session) -> Result:
+        """The claim is no longer ours. A fresh token is put aside, unless the session ended by its owner's will."""
+        claim = change.claim
+        assert claim is not None
+        await self._tx.row("free_claim", id=current.id, owner=claim.owner, claim_id=claim.claim_id)
+        token = change.edit.token
+        wiped = current.secrets.token is None
+        if token is None or wiped or token == current.secrets.token:
+            return Result(Fate.SUPERSEDED, current)
+        kept = await self.put_aside(current, token, generation=change.before.generation)
+        return Result(Fate.SUPERSEDED, replace(current, spares=current.spares + 1), (kept,))
+
+    async def put_aside(self, session: Session, token: Token, *, generation: int | None = None) -> Event:
+        """Keep *token* as a spare of *session*'s; the event that says so is not yet written."""
+        spare_id = self._new_id()
+        await self._tx.row(
+            "insert_spare",
+            id=spare_id,
+            session_id=session.id,
+            sealed=rows.seal_spare(self._sealer, spare_id, token),
+            issued_at=rows.micros(token.issued_at or self._now),
+            now=rows.micros(self._now),
+            generation=session.generation if generation is None else generation,
+        )
+        self._tallies["spare_kept"] += 1
+        return event(EventKind.SPARE_KEPT, session, self._now, token=token.mark())
+
+    async def _touch(self, change: Change, current: Session) -> Result:
+        if current.secrets.token is None:
+            return Result(Fate.SUPERSEDED, current)
+        after = replace(current, secrets=change.edit.apply(current.secrets))
+        landed = await self._tx.row("commit_touch", **self._touch_params(replace(change, before=current, after=after)))
+        assert landed is not None, "the row moved inside our own transaction"
+        return Result(Fate.COMMITTED, replace(after, revision=after.revision + 1))
+
+    def _touch_params(self, change: Change) -> dict[str, object]:
+        return {
+            "id": change.before.id,
+            "held_revision": change.before.revision,
+            "sealed": rows.seal_secrets(self._sealer, change.before.id, change.after.secrets),
+            "now": rows.micros(self._now),
+        }
+
+    async def _settle_spares(self, change: Change) -> None:
+        if change.tried_spare:
+            await self._tx.row("delete_spare", id=change.tried_spare)
+        if change.kind is Kind.ROTATION and change.before.spares and change.claim:
+            # A rotation that began after a spare was put aside proves that the spare is not the live token.
+            kept_before = rows.micros(change.claim.session.rotated_at)
+            await self._tx.row("delete_spares_before", session_id=change.before.id, kept_before=kept_before)
+
+    async def _write_events(self, events: Iterable[Event]) -> None:
+        params = [event_params(event) for event in events]
+        if params:
+            await self._tx.each("insert_event", params)
+
+    async def _write_tallies(self) -> None:
+        minute = int(self._now.timestamp()) // 60
+        params = [{"minute": minute, "what": what, "count": count} for what, count in sorted(self._tallies.items())]
+        if params:
+            await self._tx.each("add_tally", params)
+
+
+def event_params(event: Event) -> dict[str, object]:
+    """The parameters of `insert_event`."""
+    return {
+        "at": rows.micros(event.at),
+        "kind": event.kind.value,
+        "session_id": event.session_id,
+        "email": event.email,
+        "data": msgspec.json.encode(event.data).decode(),
+    }
+
+
+def event_from(row: rows.Row) -> Event:
+    return Event(
+        id=row[0],
+        at=rows.instant(row[1]),
+        kind=EventKind(row[2]),
+        session_id=row[3],
+        email=row[4],
+        data=msgspec.json.decode(row[5]),
+    )

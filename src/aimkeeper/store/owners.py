@@ -1,0 +1,133 @@
+"""Who claims: processes by a random id each, their sign of life, and what becomes of a dead one's claims."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aimkeeper import __version__
+from aimkeeper.clock import Clock
+from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.outcome import Reason
+from aimkeeper.store import rows
+from aimkeeper.store.commits import event_params
+from aimkeeper.store.ownership import FileLocks
+from aimkeeper.store.sqlite import Sqlite
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """
+    A process that may claim.
+
+    Attributes:
+        role: `worker` rotates what is due; `visitor` does one thing and goes.
+        tick_at: When it last looked for work.
+        dead_at: When its claims were taken from it.
+    """
+
+    id: str
+    name: str
+    role: str
+    pid: int
+    version: str
+    started_at: datetime
+    tick_at: datetime | None
+    dead_at: datetime | None
+
+
+class Owners:
+    """The register of owners. Locks prove life; rows only name names."""
+
+    def __init__(self, backend: Sqlite, locks: FileLocks, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._backend = backend
+        self._locks = locks
+        self._clock = clock
+        self._new_id = new_id
+
+    async def enrol(self, name: str, role: str) -> str:
+        """Become an owner; its id is good until `retire`, or until it is declared dead."""
+        owner = self._new_id()
+        # The lock comes first: a row without one would look like a dead owner's.
+        self._locks.hold(owner)
+        async with self._backend.transaction() as tx:
+            now = rows.micros(self._clock.now())
+            await tx.row("insert_owner", id=owner, name=name, role=role, pid=os.getpid(), version=__version__, now=now)
+        return owner
+
+    async def tick(self, owner: str) -> bool:
+        """Say that *owner* still looks for work; False when it was declared dead meanwhile."""
+        async with self._backend.transaction() as tx:
+            return await tx.row("tick_owner", id=owner, now=rows.micros(self._clock.now())) is not None
+
+    async def retire(self, owner: str) -> None:
+        """Go in good order: no claim of *owner*'s is left."""
+        async with self._backend.transaction() as tx:
+            await tx.row("delete_owner", id=owner)
+        self._locks.drop(owner)
+
+    async def reap(self, *, stuck_before: float) -> list[Event]:
+        """
+        Take the claims of dead owners: their sessions are in doubt from now on.
+
+        Args:
+            stuck_before: `Clock.boottime` seconds; who holds a claim older than that is taken for stopped, though
+                its lock is held. It is marked, and finds the mark when it wakes.
+        """
+        known = await self.everyone()
+        async with self._backend.reading() as tx:
+            stuck = {row[0] for row in await tx.rows("stuck_owners", claimed_before=int(stuck_before * 1e6))}
+        events: list[Event] = []
+        for owner in known:
+            gone = not self._locks.is_alive(owner.id)
+            if gone or (owner.id in stuck and owner.dead_at is None):
+                events += await self._declare_dead(owner.id, gone=gone)
+            if gone:
+                self._locks.forget(owner.id)
+        return events
+
+    async def everyone(self) -> list[Owner]:
+        """All owners on the register, the eldest first."""
+        async with self._backend.reading() as tx:
+            found = await tx.rows("owners")
+        return [
+            Owner(
+                id=row[0],
+                name=row[1],
+                role=row[2],
+                pid=row[3],
+                version=row[4],
+                started_at=rows.instant(row[5]),
+                tick_at=rows.instant(row[6]) if row[6] else None,
+                dead_at=rows.instant(row[7]) if row[7] else None,
+            )
+            for row in found
+        ]
+
+    async def living_workers(self) -> list[Owner]:
+        """The workers whose processes run."""
+        return [
+            owner
+            for owner in await self.everyone()
+            if owner.role == "worker" and owner.dead_at is None and self._locks.is_alive(owner.id)
+        ]
+
+    async def _declare_dead(self, owner: str, *, gone: bool) -> list[Event]:
+        now = self._clock.now()
+        async with self._backend.transaction() as tx:
+            await tx.row("mark_owner_dead", id=owner, now=rows.micros(now))
+            doubted = await tx.rows("doubt_claims_of", owner=owner, now=rows.micros(now))
+            events = [
+                Event(
+                    kind=EventKind.IN_DOUBT,
+                    at=now,
+                    session_id=row[0],
+                    email=row[1],
+                    data={"generation": row[2], "reason": Reason.HOLDER_DIED.value},
+                )
+                for row in doubted
+            ]
+            await tx.each("insert_event", [event_params(event) for event in events])
+            if gone:
+                await tx.row("delete_owner", id=owner)
+        return events

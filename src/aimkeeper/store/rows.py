@@ -1,0 +1,205 @@
+"""Sessions as rows and back: instants as microseconds, the secret part sealed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from aimkeeper.core.change import Change
+from aimkeeper.core.cookies import Cookie, Jar
+from aimkeeper.core.errors import KeyProblem
+from aimkeeper.core.outcome import Life
+from aimkeeper.core.session import Cause, Handout, Secrets, Session, Status, Suspicion, Turn
+from aimkeeper.core.token import Fingerprint, Token
+from aimkeeper.store.seal import Sealer
+
+Row = Sequence[Any]
+Params = Mapping[str, Any]
+
+_SEALED_COLUMN = "sealed"
+_SPARE_COLUMN = "spare"
+
+
+class _Sealed(msgspec.Struct, array_like=True):
+    token: str | None
+    cookies: list[tuple[str, str, str, bool, float | None]]
+    password: str | None
+    handouts: list[Handout]
+
+
+class _Suspicion(msgspec.Struct, array_like=True):
+    first_at: int
+    last_at: int
+    logouts: int
+    life: str | None
+    spares_tried: bool
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_sealed = msgspec.msgpack.Decoder(_Sealed).decode
+_decode_suspicion = msgspec.msgpack.Decoder(_Suspicion).decode
+_decode_ring = msgspec.msgpack.Decoder(tuple[Turn, ...]).decode
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970: what the embedded store keeps."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def instant(micro: int) -> datetime:
+    return datetime.fromtimestamp(micro / 1_000_000, UTC)
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else micros(moment)
+
+
+def _instant(micro: int | None) -> datetime | None:
+    return None if micro is None else instant(micro)
+
+
+def seal_secrets(sealer: Sealer, session_id: str, secrets: Secrets) -> bytes:
+    cookies = [
+        (c.name, c.value, c.host, c.host_only, c.expires_at.timestamp() if c.expires_at else None)
+        for c in secrets.jar.cookies
+    ]
+    token = secrets.token.text if secrets.token else None
+    plain = _encode(_Sealed(token, cookies, secrets.password, list(secrets.handouts)))
+    return sealer.seal(session_id, _SEALED_COLUMN, plain)
+
+
+def open_secrets(sealer: Sealer, session_id: str, sealed: bytes) -> Secrets:
+    """What *sealed* holds; nothing when it was wiped."""
+    if not sealed:
+        return Secrets(token=None)
+    try:
+        opened = _decode_sealed(sealer.open(session_id, _SEALED_COLUMN, sealed))
+    except msgspec.DecodeError:
+        raise KeyProblem("a sealed value in the store holds something this version can't read.") from None
+    cookies = tuple(
+        Cookie(name, value, host, host_only, datetime.fromtimestamp(expires, UTC) if expires is not None else None)
+        for name, value, host, host_only, expires in opened.cookies
+    )
+    token = Token(opened.token) if opened.token is not None else None
+    return Secrets(token, Jar(cookies), opened.password, tuple(opened.handouts))
+
+
+def seal_spare(sealer: Sealer, spare_id: str, token: Token) -> bytes:
+    return sealer.seal(spare_id, _SPARE_COLUMN, token.text.encode())
+
+
+def open_spare(sealer: Sealer, spare_id: str, sealed: bytes) -> Token:
+    return Token(sealer.open(spare_id, _SPARE_COLUMN, sealed).decode())
+
+
+def session_from(row: Row, sealer: Sealer) -> Session:
+    """A session from the columns of `queries.SESSION_COLUMNS`, in their order."""
+    return Session(
+        id=row[0],
+        email=row[1],
+        fingerprint=Fingerprint(row[2]),
+        session_type=row[3],
+        ref=row[4],
+        created_at=instant(row[5]),
+        rotated_at=instant(row[6]),
+        rotations=row[7],
+        last_error=row[8],
+        setrefresh_at=_instant(row[9]),
+        setrefresh_count=row[10],
+        setrefresh_error=row[11],
+        secrets=open_secrets(sealer, row[0], row[12]),
+        status=Status(row[13]),
+        cause=Cause(row[14]) if row[14] else None,
+        generation=row[15],
+        revision=row[16],
+        due_at=_instant(row[17]),
+        deadline_at=instant(row[18]),
+        ended_at=_instant(row[19]),
+        wipe_at=_instant(row[20]),
+        attempt=row[21],
+        doubt_at=_instant(row[22]),
+        suspicion=_suspicion(row[23]) if row[23] else None,
+        alive_at=_instant(row[24]),
+        setrefresh_due=bool(row[25]),
+        settled_in=bool(row[26]),
+        spares=row[27],
+        ring=_decode_ring(row[28]),
+        owner=row[29],
+    )
+
+
+def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, Any]:
+    """The parameters of `commit_rotation` and `commit_attempt`."""
+    after, before, claim = change.after, change.before, change.claim
+    assert claim is not None
+    return {
+        "id": before.id,
+        "held_generation": before.generation,
+        "held_revision": before.revision,
+        "claim_owner": claim.owner,
+        "claim_id": claim.claim_id,
+        "release": change.release,
+        "sealed": seal_secrets(sealer, before.id, after.secrets) if change.edit else None,
+        "generation": after.generation,
+        "status": after.status.value,
+        "cause": after.cause.value if after.cause else None,
+        "fingerprint": after.fingerprint,
+        "now": micros(now),
+        "rotated_at": micros(after.rotated_at),
+        "rotations": after.rotations,
+        "last_error": after.last_error,
+        "setrefresh_at": _micros(after.setrefresh_at),
+        "setrefresh_count": after.setrefresh_count,
+        "setrefresh_error": after.setrefresh_error,
+        "account_key": after.account_key,
+        "due_at": _micros(after.due_at),
+        "deadline_at": micros(after.deadline_at),
+        "ended_at": _micros(after.ended_at),
+        "wipe_at": _micros(after.wipe_at),
+        "attempt": after.attempt,
+        "doubt_at": _micros(after.doubt_at),
+        "suspicion": _packed_suspicion(after.suspicion),
+        "alive_at": _micros(after.alive_at),
+        "setrefresh_due": after.setrefresh_due,
+        "settled_in": after.settled_in,
+        "ring": _encode(after.ring),
+    }
+
+
+def new_params(session: Session, sealer: Sealer, now: datetime) -> dict[str, Any]:
+    """The parameters of `insert_session` and `replace_session`."""
+    return {
+        "id": session.id,
+        "email": session.email,
+        "fingerprint": session.fingerprint,
+        "session_type": session.session_type,
+        "ref": session.ref,
+        "now": micros(now),
+        "rotated_at": micros(session.rotated_at),
+        "account_key": session.account_key,
+        "sealed": seal_secrets(sealer, session.id, session.secrets),
+        "due_at": _micros(session.due_at),
+        "deadline_at": micros(session.deadline_at),
+        "setrefresh_due": session.setrefresh_due,
+        "settled_in": session.settled_in,
+        "alive_at": _micros(session.alive_at),
+        "ring": _encode(session.ring),
+    }
+
+
+def _suspicion(packed: bytes) -> Suspicion:
+    seen = _decode_suspicion(packed)
+    life = Life(seen.life) if seen.life else None
+    return Suspicion(instant(seen.first_at), instant(seen.last_at), seen.logouts, life, seen.spares_tried)
+
+
+def _packed_suspicion(suspicion: Suspicion | None) -> bytes | None:
+    if suspicion is None:
+        return None
+    life = suspicion.life.value if suspicion.life else None
+    return _encode(
+        _Suspicion(
+            micros(suspicion.first_at), micros(suspicion.last_at), suspicion.logouts, life, suspicion.spares_tried
+        )
+    )

@@ -1,0 +1,263 @@
+-- Every statement of the embedded store. `-- name: word` begins one; the next comment line says what it is for.
+-- {session} stands for the columns of a session, in the order `rows.py` reads them.
+
+-- name: claim_in_doubt
+-- Takes what may have rotated without us hearing: it goes before everything else.
+UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
+ WHERE rowid IN (
+         SELECT rowid FROM auth_sessions
+          WHERE owner IS NULL AND status = 'in_doubt' AND due_at <= :now ORDER BY due_at LIMIT :limit)
+   AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+RETURNING {session};
+
+-- name: claim_due
+-- Takes what is due, the longest due first: the steady state.
+UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
+ WHERE rowid IN (
+         SELECT rowid FROM auth_sessions
+          WHERE owner IS NULL AND due_at <= :now ORDER BY due_at LIMIT :limit)
+   AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+RETURNING {session};
+
+-- name: claim_living
+-- In a backlog: the earliest deadline first among those an answer can still reach in time.
+UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
+ WHERE rowid IN (
+         SELECT rowid FROM auth_sessions
+          WHERE owner IS NULL AND deadline_at > :eta AND due_at <= :now ORDER BY deadline_at LIMIT :limit)
+   AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+RETURNING {session};
+
+-- name: claim_hopeless
+-- In a backlog, when no living one is left: past their deadline, the least late first.
+UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
+ WHERE rowid IN (
+         SELECT rowid FROM auth_sessions
+          WHERE owner IS NULL AND deadline_at <= :eta AND due_at <= :now ORDER BY deadline_at DESC LIMIT :limit)
+   AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+RETURNING {session};
+
+-- name: claim_one
+-- Takes one session, due or not, for a caller who asks for it.
+UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
+ WHERE id = :id AND owner IS NULL AND status <> 'ended'
+   AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+RETURNING {session};
+
+-- name: free_claim
+-- Gives one unsent claim back.
+UPDATE auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL
+ WHERE id = :id AND owner = :owner AND claim_id = :claim_id RETURNING id;
+
+-- name: put_off_unreadable
+-- A row whose secrets do not open must not hold up the others.
+UPDATE auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL, due_at = :due_at,
+  attempt = attempt + 1, last_token_update_error = 'unreadable_secrets', revision = revision + 1
+ WHERE id = :id;
+
+-- name: next_due
+-- When something is next to be done.
+SELECT min(due_at) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL;
+
+-- name: commit_rotation
+-- A fresh token: asks only that nobody rotated first. The revision tells whether the sealed part is still ours to write.
+UPDATE auth_sessions SET {write}, last_rotation_id = :claim_id
+ WHERE id = :id AND generation = :held_generation AND revision = :held_revision RETURNING id;
+
+-- name: commit_attempt
+-- Anything less than a rotation speaks only for the holder of the claim.
+UPDATE auth_sessions SET {write}
+ WHERE id = :id AND generation = :held_generation AND revision = :held_revision
+   AND owner = :claim_owner AND claim_id = :claim_id RETURNING id;
+
+-- name: commit_touch
+-- Handouts: only the sealed part changes.
+UPDATE auth_sessions SET sealed = :sealed, revision = revision + 1, updated_at = :now
+ WHERE id = :id AND revision = :held_revision RETURNING id;
+
+-- name: row_now
+-- The row as it is inside this transaction, with what tells whose it is.
+SELECT {session}, last_rotation_id, claim_id FROM auth_sessions WHERE id = :id;
+
+-- name: session_by_id
+SELECT {session} FROM auth_sessions WHERE id = :id;
+
+-- name: session_by_pair
+SELECT {session} FROM auth_sessions WHERE user_email = :email AND fingerprint = :fingerprint;
+
+-- name: sessions_by_email
+SELECT {session} FROM auth_sessions WHERE user_email = :email ORDER BY fingerprint LIMIT :limit;
+
+-- name: sessions_by_ref
+SELECT {session} FROM auth_sessions WHERE ref = :ref LIMIT :limit;
+
+-- name: sessions_by_account
+-- For a caller who presents a token: the user id in it and the fingerprint lead to the row.
+SELECT {session} FROM auth_sessions WHERE account_key = :account_key AND fingerprint = :fingerprint LIMIT 16;
+
+-- name: sessions_page
+-- Keyset page of all sessions, by e-mail and fingerprint.
+SELECT {session} FROM auth_sessions
+ WHERE (user_email, fingerprint) > (:after_email, :after_fingerprint) ORDER BY user_email, fingerprint LIMIT :limit;
+
+-- name: sessions_page_by_status
+SELECT {session} FROM auth_sessions
+ WHERE status = :status AND (user_email, fingerprint) > (:after_email, :after_fingerprint)
+ ORDER BY user_email, fingerprint LIMIT :limit;
+
+-- name: insert_session
+INSERT INTO auth_sessions (
+  id, user_email, fingerprint, session_type, ref, created_at, updated_at, last_token_update_date, account_key, sealed,
+  status, generation, revision, due_at, deadline_at, setrefresh_due, settled_in, alive_at, ring)
+VALUES (
+  :id, :email, :fingerprint, :session_type, :ref, :now, :now, :rotated_at, :account_key, :sealed,
+  'active', 1, 1, :due_at, :deadline_at, :setrefresh_due, :settled_in, :alive_at, :ring);
+
+-- name: replace_session
+-- A login or adoption of a known pair: unconditional, one more generation. The claim of another is not freed.
+UPDATE auth_sessions SET
+  sealed = :sealed, revision = revision + 1, generation = generation + 1, status = 'active', cause = NULL,
+  updated_at = :now, last_token_update_date = :rotated_at, last_token_update_error = NULL, last_refresh_error = NULL,
+  account_key = :account_key, due_at = :due_at, deadline_at = :deadline_at, ended_at = NULL, wipe_at = NULL,
+  attempt = 0, doubt_at = NULL, suspicion = NULL, alive_at = :alive_at, setrefresh_due = :setrefresh_due,
+  settled_in = :settled_in, last_rotation_id = NULL, ring = :ring,
+  session_type = COALESCE(:session_type, session_type), ref = COALESCE(:ref, ref)
+ WHERE id = :id;
+
+-- name: end_by_owner
+-- The owner's end: final, secrets gone at once, so one more generation: no late rotation may undo it.
+UPDATE auth_sessions SET
+  sealed = :sealed, revision = revision + 1, generation = generation + 1, status = 'ended', cause = :cause,
+  updated_at = :now, due_at = NULL, ended_at = :now, wipe_at = :wipe_at, attempt = 0, doubt_at = NULL,
+  suspicion = NULL, setrefresh_due = 0, last_rotation_id = NULL
+ WHERE id = :id;
+
+-- name: revive
+-- Undoes an end that was not its owner's, while the secrets are there.
+UPDATE auth_sessions SET
+  revision = revision + 1, status = 'in_doubt', cause = NULL, updated_at = :now, due_at = :now, ended_at = NULL,
+  wipe_at = NULL, suspicion = NULL
+ WHERE id = :id AND status = 'ended' AND account_key <> '' RETURNING id;
+
+-- name: wipe_ready
+SELECT id, user_email, generation FROM auth_sessions WHERE wipe_at <= :now ORDER BY wipe_at LIMIT :limit;
+
+-- name: wipe_row
+-- Keeps the row, without anything that opens a door.
+UPDATE auth_sessions SET sealed = x'', account_key = '', wipe_at = NULL, revision = revision + 1 WHERE id = :id;
+
+-- name: delete_row
+DELETE FROM auth_sessions WHERE id = :id;
+
+-- name: delete_events_of
+DELETE FROM events WHERE session_id = :id;
+
+-- name: insert_spare
+INSERT INTO spares (id, session_id, sealed, issued_at, kept_at, generation)
+VALUES (:id, :session_id, :sealed, :issued_at, :now, :generation);
+
+-- name: youngest_spare
+SELECT id, sealed FROM spares WHERE session_id = :session_id ORDER BY issued_at DESC, kept_at DESC LIMIT 1;
+
+-- name: delete_spare
+DELETE FROM spares WHERE id = :id;
+
+-- name: delete_spares_before
+-- A newer rotation proved them useless.
+DELETE FROM spares WHERE session_id = :session_id AND kept_at <= :kept_before;
+
+-- name: delete_spares_of
+DELETE FROM spares WHERE session_id = :session_id;
+
+-- name: insert_event
+INSERT INTO events (at, kind, session_id, email, data) VALUES (:at, :kind, :session_id, :email, :data);
+
+-- name: events_of
+SELECT id, at, kind, session_id, email, data FROM events
+ WHERE session_id = :session_id AND id < :before ORDER BY id DESC LIMIT :limit;
+
+-- name: events_after
+SELECT id, at, kind, session_id, email, data FROM events WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: ends_since
+-- What ended lately, and why.
+SELECT id, at, kind, session_id, email, data FROM events
+ WHERE kind = 'ended' AND at >= :since ORDER BY id DESC LIMIT :limit;
+
+-- name: prune_events
+DELETE FROM events WHERE at < :before;
+
+-- name: add_tally
+INSERT INTO tallies (minute, what, count) VALUES (:minute, :what, :count)
+ON CONFLICT (minute, what) DO UPDATE SET count = count + excluded.count;
+
+-- name: tallies_since
+SELECT what, sum(count) FROM tallies WHERE minute >= :minute GROUP BY what;
+
+-- name: prune_tallies
+DELETE FROM tallies WHERE minute < :minute;
+
+-- name: status_counts
+SELECT status, count FROM status_counts;
+
+-- name: count_failing
+SELECT count(*) FROM auth_sessions WHERE attempt > 0 AND status <> 'ended';
+
+-- name: count_unrotated_since
+-- Sessions whose deadline shows that they were not rotated since; the few, not the many.
+SELECT count(*) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL AND deadline_at < :deadline;
+
+-- name: count_rotated_since
+SELECT count(*) FROM auth_sessions WHERE last_token_update_date >= :since AND status <> 'ended';
+
+-- name: count_overdue
+SELECT count(*) FROM auth_sessions WHERE owner IS NULL AND due_at < :now;
+
+-- name: lowest_deadline
+SELECT min(deadline_at) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL;
+
+-- name: insert_owner
+INSERT INTO owners (id, name, role, pid, version, started_at) VALUES (:id, :name, :role, :pid, :version, :now);
+
+-- name: tick_owner
+-- No row back: this owner was declared dead.
+UPDATE owners SET tick_at = :now WHERE id = :id AND dead_at IS NULL RETURNING id;
+
+-- name: mark_owner_dead
+UPDATE owners SET dead_at = :now WHERE id = :id AND dead_at IS NULL RETURNING id;
+
+-- name: doubt_claims_of
+-- Nobody knows whether the dead holder's tokens left.
+UPDATE auth_sessions SET
+  status = CASE status WHEN 'active' THEN 'in_doubt' ELSE status END, attempt = attempt + 1, revision = revision + 1,
+  last_token_update_error = 'holder_died', doubt_at = COALESCE(doubt_at, :now), due_at = :now,
+  owner = NULL, claim_id = NULL, claimed_at = NULL
+ WHERE owner = :owner RETURNING id, user_email, generation;
+
+-- name: owners
+SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners ORDER BY started_at;
+
+-- name: stuck_owners
+-- Owners who hold a claim too old to be in flight, though their lock is held: stopped, not dead.
+SELECT DISTINCT owner FROM auth_sessions WHERE owner IS NOT NULL AND claimed_at < :claimed_before;
+
+-- name: delete_owner
+DELETE FROM owners WHERE id = :id;
+
+-- name: get_meta
+SELECT value FROM meta WHERE key = :key;
+
+-- name: set_meta
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: delete_meta
+DELETE FROM meta WHERE key = :key;
+
+-- name: insert_sign_in
+INSERT INTO sign_ins (hash, expires_at) VALUES (:hash, :expires_at);
+
+-- name: use_sign_in
+DELETE FROM sign_ins WHERE hash = :hash AND expires_at > :now RETURNING hash;
+
+-- name: prune_sign_ins
+DELETE FROM sign_ins WHERE expires_at <= :now;
