@@ -1,0 +1,221 @@
+"""How sessions come and go: login, adoption, logout, forgetting, revival."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from aimkeeper.core.begin import Adoption, adopted, logged_in
+from aimkeeper.core.errors import (
+    AlreadyKept,
+    BadCredentials,
+    ConfigError,
+    LockedOut,
+    ProtocolChanged,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.outcome import LoggedIn, LoginProblem, LoginRefused
+from aimkeeper.core.session import Cause, Session, SessionKey, Status
+from aimkeeper.core.token import Fingerprint, random_fingerprint
+from aimkeeper.engine.flight import Flights, outlived
+from aimkeeper.engine.keeper import Keeper
+from aimkeeper.engine.pace import Pace
+
+if TYPE_CHECKING:
+    from aimkeeper.store.store import Store
+
+LOCKOUT = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A wish to log in. `remember` seals the password, for logging in again when the session is lost."""
+
+    email: str
+    password: str
+    fingerprint: Fingerprint | None = None
+    remember: bool = False
+    session_type: str | None = None
+
+    def __repr__(self) -> str:
+        return f"LogIn({self.email!r})"
+
+
+class Entry:
+    """
+    The door.
+
+    Args:
+        fingerprint: For sessions that carry none; None = a random one each.
+        random_bytes: The operating system's.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        *,
+        login_pace: Pace,
+        fingerprint: Fingerprint | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._keeper = keeper
+        self._store: Store = keeper.store
+        self._login_pace = login_pace
+        self._fingerprint = fingerprint
+        self._random_bytes = random_bytes
+        self._logins: Flights[Session] = Flights()
+
+    async def log_in(self, wish: LogIn) -> Session:
+        """
+        Log in upstream, store the session, then setrefresh. The login stands even if setrefresh fails.
+
+        Raises:
+            BadCredentials, LockedOut, UpstreamRefused, UpstreamUnavailable, ProtocolChanged
+        """
+        fingerprint = wish.fingerprint or await self._fingerprint_for(wish.email)
+        name = f"{wish.email}#{fingerprint}"
+        running = self._logins.get(name)
+        if running is not None:
+            await asyncio.wait([running])
+        task = self._logins.start(name, lambda: self._log_in(wish, fingerprint))
+        return await outlived(task)
+
+    async def adopt(
+        self, adoptions: Sequence[Adoption], *, replacing: bool
+    ) -> list[Session | AlreadyKept | ConfigError]:
+        """Take over sessions made elsewhere; what became of each, in their order."""
+        # Spread over the time the fleet's pace needs for them, so that the first rotations make no herd.
+        spread = min(timedelta(seconds=len(adoptions) / self._keeper.pace.rate), self._keeper.policy.refresh_every)
+        fates: list[Session | AlreadyKept | ConfigError] = []
+        for adoption in adoptions:
+            delay = spread * self._keeper.dice.random() if len(adoptions) > 1 else timedelta(0)
+            fates.append(await self._adopt(adoption, delay, replacing=replacing))
+        return fates
+
+    async def log_out(self, session: Session, *, upstream: bool = False) -> Session | None:
+        """
+        End a session by its owner's will: final. With *upstream*, AimHarder is told too.
+
+        Raises:
+            UpstreamUnavailable: It ended here, but AimHarder could not be told.
+        """
+        jar, cause = session.jar, Cause.LOGGED_OUT_HERE
+        ended = await self._store.end(session.id, cause, self._store.now() + self._keeper.policy.wipe_after)
+        if session.status is not Status.ENDED:
+            self._keeper.hearers.tell(
+                Event(
+                    kind=EventKind.ENDED,
+                    at=self._store.now(),
+                    session_id=session.id,
+                    email=session.email,
+                    data={"cause": cause.value},
+                )
+            )
+        if upstream and (refused := await self._keeper.upstream.log_out(jar)):
+            raise UpstreamUnavailable(
+                f"the session ended here, but AimHarder could not be told ({refused.reason}); its cookies may live on."
+            )
+        return ended
+
+    async def forget(self, session: Session) -> None:
+        """Erase every trace of a session."""
+        await self._store.forget(session.id)
+
+    async def _log_in(self, wish: LogIn, fingerprint: Fingerprint) -> Session:
+        # A store that can't be written would lose the token a login brings: ask it first.
+        await self._store.check_writable()
+        await self._login_pace.turn()
+        answer = await self._keeper.upstream.log_in(wish.email, wish.password, fingerprint)
+        if isinstance(answer, LoginRefused):
+            raise refusal(answer)
+        stored = await self._save(wish, fingerprint, answer)
+        claim = await self._store.claim_one(self._keeper.owner, stored.id)
+        if claim is None:
+            return stored  # a worker was quicker: setrefresh is its affair now
+        await self._keeper.pace.turn()
+        return await outlived(self._keeper.launch(claim)) or stored
+
+    async def _save(self, wish: LogIn, fingerprint: Fingerprint, answer: LoggedIn) -> Session:
+        now = self._store.now()
+        key = SessionKey(wish.email, fingerprint)
+        password = wish.password if wish.remember else await self._still_remembered(key, wish.password)
+        session = logged_in(
+            self._new_id(), key, answer, self._keeper.policy, now, password=password, session_type=wish.session_type
+        )
+        fact = Event(
+            kind=EventKind.LOGGED_IN,
+            at=now,
+            session_id=session.id,
+            email=session.email,
+            data={"remembered": password is not None, "token": answer.token.mark()},
+        )
+        stored = await self._store.put(session, fact, replacing=True)
+        self._keeper.hearers.tell(replace(fact, session_id=stored.id))
+        return stored
+
+    async def _still_remembered(self, key: SessionKey, password: str) -> str | None:
+        """A remembered password stays only while it is the one that works."""
+        known = await self._store.by_pair(key)
+        return password if known and known.secrets.password == password else None
+
+    async def _adopt(
+        self, adoption: Adoption, delay: timedelta, *, replacing: bool
+    ) -> Session | AlreadyKept | ConfigError:
+        now = self._store.now()
+        host = self._keeper.upstream.site.base_host
+        session = adopted(self._new_id(), adoption, host, self._keeper.policy, now, delay=delay)
+        if adoption.ref:
+            for other in await self._store.by_ref(adoption.ref):
+                if other.key != adoption.key:
+                    return ConfigError(f"ref {adoption.ref!r} belongs to {other.key} already.")
+        fact = Event(
+            kind=EventKind.ADOPTED,
+            at=now,
+            session_id=session.id,
+            email=session.email,
+            data={"token": adoption.token.mark()},
+        )
+        try:
+            stored = await self._store.put(session, fact, replacing=replacing)
+        except AlreadyKept as error:
+            return error
+        self._keeper.hearers.tell(replace(fact, session_id=stored.id))
+        return stored
+
+    async def _fingerprint_for(self, email: str) -> Fingerprint:
+        """The account's only one, else the one set, else a random one."""
+        known = await self._store.by_email(email, limit=2)
+        if len(known) == 1:
+            return known[0].fingerprint
+        return self._fingerprint or random_fingerprint(self._random_bytes)
+
+    def _new_id(self) -> str:
+        return str(UUID(bytes=self._random_bytes(16), version=4))
+
+
+def refusal(
+    answer: LoginRefused,
+) -> BadCredentials | LockedOut | UpstreamRefused | UpstreamUnavailable | ProtocolChanged:
+    """A login that brought nothing, as what a caller can be told."""
+    match answer.problem:
+        case LoginProblem.BAD_CREDENTIALS:
+            return BadCredentials("AimHarder refused the e-mail or the password: check both and try again.")
+        case LoginProblem.LOCKED_OUT:
+            wait = answer.retry_after or LOCKOUT
+            minutes = max(round(wait.total_seconds() / 60), 1)
+            return LockedOut(
+                f"AimHarder wants no further tries for this account: wait {minutes} minutes.", retry_after=wait
+            )
+        case LoginProblem.FORBIDDEN:
+            return UpstreamRefused()
+        case LoginProblem.UNAVAILABLE:
+            return UpstreamUnavailable(
+                f"AimHarder can't be asked now ({answer.reason}): try again in a while.",
+                retry_after=answer.retry_after or timedelta(seconds=5),
+            )
+        case LoginProblem.UNREADABLE:
+            return ProtocolChanged("AimHarder answered the login with something this version can't read.")

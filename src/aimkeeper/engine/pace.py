@@ -1,0 +1,63 @@
+"""Pace: how many requests may start per second."""
+
+from aimkeeper.clock import Clock
+
+# Unused allowance is kept for this long: enough to claim several sessions at a time, too little for a herd.
+BURST_SECONDS = 0.25
+
+
+class Pace:
+    """
+    A bucket that fills at a fixed rate.
+
+    Args:
+        rate: Starts per second, of the whole fleet.
+    """
+
+    def __init__(self, clock: Clock, rate: float) -> None:
+        self._clock = clock
+        self._fleet_rate = rate
+        self._share = 1
+        self._level = self._depth
+        self._filled_at = clock.monotonic()
+
+    @property
+    def rate(self) -> float:
+        """This process's part, per second."""
+        return self._fleet_rate / self._share
+
+    @property
+    def _depth(self) -> float:
+        return max(self.rate * BURST_SECONDS, 1.0)
+
+    def share_among(self, processes: int) -> None:
+        """Say how many processes draw on the fleet's rate, this one included."""
+        self._fill()
+        self._share = max(processes, 1)
+
+    def allowance(self) -> int:
+        """How many may start now; 0 when in debt."""
+        self._fill()
+        return max(int(self._level + 1e-9), 0)
+
+    def take(self, starts: int = 1) -> None:
+        """Use some up. What can't wait may go into debt: the next ones wait longer."""
+        self._fill()
+        self._level -= starts
+
+    def wait(self) -> float:
+        """Seconds until one may start."""
+        self._fill()
+        return max(1.0 - self._level, 0.0) / self.rate
+
+    async def turn(self) -> None:
+        """Wait for a turn and take it."""
+        # Taken first, so that those who wait stand in line.
+        self.take()
+        if self._level < 0:
+            await self._clock.sleep(-self._level / self.rate)
+
+    def _fill(self) -> None:
+        now = self._clock.monotonic()
+        self._level = min(self._level + (now - self._filled_at) * self.rate, self._depth)
+        self._filled_at = now
