@@ -1,0 +1,168 @@
+"""Commands that keep sessions: serve, worker, status, open."""
+
+import logging
+import socket
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aimkeeper.cli.terminal import AsJson, do, print_json, settings, span
+from aimkeeper.cli.words import NOBODY, WHY
+from aimkeeper.core.errors import ConfigError
+from aimkeeper.core.session import Cause
+
+if TYPE_CHECKING:
+    from aimkeeper.service import Service
+    from aimkeeper.settings import Settings
+
+WEEK = timedelta(days=7)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("serve", help="Keep sessions alive, and answer over HTTP.")(serve)
+    app.command("worker", help="Keep sessions alive, without the HTTP API.")(worker)
+    app.command("status", help="How the sessions stand, on one screen.")(status)
+    app.command("open", help="Print a fresh one-time link to the page.")(open_page)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 = a free one.", min=0, max=65535)] = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Answer only; other processes rotate.")] = False,
+) -> None:
+    from aimkeeper.serving import bind
+
+    chosen = settings()
+    with bind(host or chosen.host, chosen.port if port is None else port) as listening:
+        _run(_serve(chosen, listening, with_worker=not no_worker))
+
+
+def worker(
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Answer health and metrics there.")] = "",
+    name: Annotated[str, typer.Option(help="What to call it in `status`.")] = "",
+) -> None:
+    from aimkeeper.serving import bind
+
+    chosen = settings()
+    name = name or f"worker on {socket.gethostname()}"
+    if not listen:
+        _run(_serve(chosen, None, with_worker=True, name=name))
+        return
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError("--listen must be HOST:PORT.")
+    with bind(host.strip("[]"), int(port)) as listening:
+        _run(_serve(chosen, listening, with_worker=True, name=name, health_only=True))
+
+
+def status(as_json: AsJson = False) -> None:
+    told = do(_status)
+    if as_json:
+        print_json(told)
+    else:
+        _print_status(told)
+    raise typer.Exit(0 if told["well"] else 1)
+
+
+def open_page() -> None:
+    from aimkeeper.serving import sign_in_link
+
+    async def link(service: "Service") -> str:
+        chosen = service.settings
+        base = chosen.app_url or f"http://{chosen.host}:{chosen.port}"
+        return await sign_in_link(service, base)
+
+    typer.echo(do(link))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    uvloop.run(work)
+
+
+async def _serve(
+    chosen: "Settings",
+    listening: socket.socket | None,
+    *,
+    with_worker: bool,
+    name: str = "serve",
+    health_only: bool = False,
+) -> None:
+    from aimkeeper.service import open_service
+    from aimkeeper.serving import serving, sign_in_link, until_told
+    from aimkeeper.telemetry import set_up_logs
+
+    set_up_logs(as_json=chosen.log_format == "json", level=logging.DEBUG if chosen.debug else logging.INFO)
+    role = "worker" if with_worker else "visitor"
+    async with open_service(chosen, role=role, name=name) as service:
+        for line in await _greeting(service):
+            typer.echo(line, err=True)
+        async with serving(service, listening, with_worker=with_worker, name=name, health_only=health_only) as running:
+            if running.url and not health_only:
+                typer.echo(f"Open the page: {await sign_in_link(service, chosen.app_url or running.url)}", err=True)
+            elif running.url:
+                typer.echo(f"Health and metrics: {running.url}", err=True)
+            await until_told(running.stopping)
+            typer.echo("Stopping: sent rotations finish first.", err=True)
+
+
+async def _greeting(service: "Service") -> list[str]:
+    standing, chosen = await service.standing(), service.settings
+    lines = [f"Keeping {standing.living} sessions in {service.store}"]
+    needed = standing.living / (chosen.refresh_every.total_seconds() * 0.9)
+    if needed > chosen.max_rate:
+        lines.append(
+            f"Warning: {standing.living} sessions need {needed:.1f} rotations a second, and AIMKEEPER_MAX_RATE allows "
+            f"{chosen.max_rate:g}: raise it, or lengthen AIMKEEPER_REFRESH_EVERY."
+        )
+    return lines
+
+
+async def _status(service: "Service") -> dict[str, Any]:
+    now = service.store.now()
+    standing = await service.standing()
+    workers = await service.store.owners.living_workers()
+    ends = await service.store.ends_since(now - WEEK)
+    return {
+        "well": (bool(workers) or not standing.living) and not standing.at_risk,
+        "now": now.isoformat(),
+        "store": str(service.store),
+        "sessions": {status.value: count for status, count in standing.by_status.items() if count},
+        "kept_by": [
+            {"name": w.name, "pid": w.pid, "last_tick": w.tick_at.isoformat() if w.tick_at else None} for w in workers
+        ],
+        "overdue": standing.overdue,
+        "at_risk": standing.at_risk,
+        "failing": standing.failing,
+        "next_due": standing.next_due_at.isoformat() if standing.next_due_at else None,
+        "next_deadline": standing.next_deadline_at.isoformat() if standing.next_deadline_at else None,
+        "ended_this_week": [
+            {"email": fact.email, "at": fact.at.isoformat(), "cause": fact.data.get("cause")} for fact in ends
+        ],
+    }
+
+
+def _print_status(told: dict[str, Any]) -> None:
+    now = datetime.fromisoformat(told["now"])
+    when = {name: datetime.fromisoformat(told[name]) if told[name] else None for name in ("next_due", "next_deadline")}
+    typer.echo(f"Store      {told['store']}")
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in told["sessions"].items())
+    typer.echo(f"Sessions   {counts or 'none yet: aimkeeper login you@example.com --remember'}")
+    keepers = ", ".join(
+        f"{keeper['name']} (pid {keeper['pid']}, last tick {_last_tick(keeper['last_tick'], now)})"
+        for keeper in told["kept_by"]
+    )
+    typer.echo(f"Kept by    {keepers or NOBODY}")
+    typer.echo(f"Next due   {span(when['next_due'], now)}, next deadline {span(when['next_deadline'], now)}")
+    typer.echo(f"Trouble    {told['overdue']} overdue, {told['failing']} failing, {told['at_risk']} at risk")
+    typer.echo(f"Ended      {len(told['ended_this_week'])} this week")
+    for end in told["ended_this_week"][:10]:
+        why = WHY[Cause(end["cause"])] if end["cause"] else "nobody knows why"
+        typer.echo(f"           {end['email']} {span(datetime.fromisoformat(end['at']), now)}: {why}")
+
+
+def _last_tick(text: str | None, now: datetime) -> str:
+    return span(datetime.fromisoformat(text), now) if text else "not yet"

@@ -1,0 +1,65 @@
+"""Commands to operate it: db, keys, settings."""
+
+from typing import Any
+
+import typer
+
+from aimkeeper.cli.terminal import AsJson, do, print_json, print_table
+
+db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(help="Keys that seal the secrets.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(db, name="db")
+    app.add_typer(keys, name="keys")
+    app.command("settings", help="Print every setting with its source, secrets hidden.")(print_settings)
+
+
+@db.command("upgrade", help="Bring the schema up to date; every start does so too.")
+def db_upgrade() -> None:
+    async def work(service: Any) -> str:
+        return str(service.store)
+
+    typer.echo(f"{do(work)} is up to date.")
+
+
+@db.command("status", help="Where sessions are stored, and which schema the database has.")
+def db_status(as_json: AsJson = False) -> None:
+    import asyncio
+
+    from aimkeeper.cli.terminal import settings
+    from aimkeeper.service import store_of, the_world
+
+    async def look() -> dict[str, Any]:
+        store = store_of(settings(), the_world())
+        have, know = await store.schema()
+        return {"store": str(store), "schema": have, "newest_schema": know, "up_to_date": have == know}
+
+    told = asyncio.run(look())
+    if as_json:
+        print_json(told)
+    else:
+        state = "up to date" if told["up_to_date"] else "run `aimkeeper db upgrade`"
+        typer.echo(f"{told['store']}: schema {told['schema']} of {told['newest_schema']}, {state}.")
+    raise typer.Exit(0 if told["up_to_date"] else 1)
+
+
+@keys.command("new", help="Print a fresh key for AIMKEEPER_SECRET_KEYS.")
+def keys_new() -> None:
+    from aimkeeper.store.seal import new_key
+
+    typer.echo(new_key())
+
+
+def print_settings(as_json: AsJson = False) -> None:
+    from aimkeeper.settings import described, load
+
+    told = described(load())
+    if as_json:
+        print_json(told)
+        return
+    print_table(
+        ["SETTING", "VALUE", "SOURCE", "MEANING"],
+        [[item["name"], item["value"], item["source"], item["about"]] for item in told],
+    )

@@ -1,0 +1,202 @@
+"""The composition root: settings in, a working service out. Everything is put together here and nowhere else."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any
+
+from aimkeeper.clock import Clock, SystemClock
+from aimkeeper.core.errors import AmbiguousSession, StoreUnavailable, UnknownSession
+from aimkeeper.core.policy import AT_RISK_AFTER, Policy
+from aimkeeper.core.session import Session, SessionKey
+from aimkeeper.core.token import Fingerprint, parse_fingerprint
+from aimkeeper.engine.entry import Entry
+from aimkeeper.engine.holders import Holders
+from aimkeeper.engine.keeper import Keeper
+from aimkeeper.engine.pace import Pace
+from aimkeeper.engine.passes import Passes
+from aimkeeper.engine.refresh import Refresher
+from aimkeeper.engine.worker import Worker
+from aimkeeper.settings import Settings
+from aimkeeper.store.ownership import FileLocks
+from aimkeeper.store.seal import load_sealer
+from aimkeeper.store.sqlite import Sqlite
+from aimkeeper.store.store import Standing, Store
+from aimkeeper.upstream.client import AimHarder, Transport
+from aimkeeper.upstream.protocol import Site
+
+_MOST_CANDIDATES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """
+    What a service takes from the world; a test brings its own.
+
+    Attributes:
+        app: An ASGI application to call instead of the network.
+        inline: Run SQL in the loop's thread, for a clock that is moved by hand.
+        seam: Called at each point where a crash is interesting.
+    """
+
+    clock: Clock
+    dice: Random
+    random_bytes: Callable[[int], bytes]
+    app: Callable[[Any, Any, Any], Any] | None = None
+    inline: bool = False
+    seam: Callable[[str], None] = lambda _point: None
+
+
+def the_world() -> Surroundings:
+    """The machine's own clock and dice."""
+    return Surroundings(clock=SystemClock(), dice=SystemRandom(), random_bytes=os.urandom)
+
+
+class Service:
+    """A store, an upstream, and what goes on between them."""
+
+    def __init__(self, settings: Settings, store: Store, keeper: Keeper, surroundings: Surroundings) -> None:
+        self.settings = settings
+        self.store = store
+        self.keeper = keeper
+        self.upstream = keeper.upstream
+        self.policy = keeper.policy
+        self.clock = surroundings.clock
+        self.refresher = Refresher(keeper)
+        self.holders = Holders(keeper, self.refresher)
+        self.passes = Passes(keeper, self.refresher, concurrency=settings.concurrency)
+        self.entry = Entry(
+            keeper,
+            login_pace=Pace(surroundings.clock, settings.login_rate),
+            fingerprint=default_fingerprint(settings),
+            random_bytes=surroundings.random_bytes,
+        )
+
+    def worker(self, name: str = "worker") -> Worker:
+        """A worker over this service; it runs when its `run` is awaited."""
+        return Worker(
+            self.keeper,
+            concurrency=self.settings.concurrency,
+            keep_rows=self.settings.on_session_end == "expire",
+            history=timedelta(days=self.settings.history_days),
+            name=name,
+        )
+
+    async def find(self, who: str) -> Session:
+        """
+        The session that answers to *who*: an e-mail, `email#fingerprint`, an id, or the platform's own user id.
+
+        Raises:
+            UnknownSession: None does.
+            AmbiguousSession: Several do.
+        """
+        text = who.strip()
+        name, hash_sign, fingerprint = text.partition("#")
+        if hash_sign:
+            session = await self.store.by_pair(SessionKey(name.strip().lower(), Fingerprint(fingerprint.strip())))
+            found = [session] if session else []
+        elif "@" in text:
+            found = await self.store.by_email(text.lower(), _MOST_CANDIDATES)
+        else:
+            session = await self.store.get(text.lower())
+            found = [session] if session else await self.store.by_ref(text, _MOST_CANDIDATES)
+        if not found:
+            raise UnknownSession(f"no session answers to {text!r}: `aimkeeper sessions` lists those that are kept.")
+        if len(found) > 1:
+            names = tuple(str(session.key) for session in found)
+            raise AmbiguousSession(
+                f"{text} has {len(found)} sessions: say which, as {' or '.join(names)}.", candidates=names
+            )
+        return found[0]
+
+    async def standing(self) -> Standing:
+        """How the sessions stand now."""
+        # Not rotated for 29 minutes = a deadline earlier than (now - 29 minutes + idle timeout).
+        return await self.store.standing(self.store.now() - AT_RISK_AFTER + self.policy.idle_timeout)
+
+
+def default_fingerprint(settings: Settings) -> Fingerprint | None:
+    """The fingerprint of sessions that carry none."""
+    return parse_fingerprint(settings.fingerprint) if settings.fingerprint else None
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The durations the rules are made of."""
+    return Policy(
+        refresh_every=settings.refresh_every,
+        idle_timeout=settings.idle_timeout,
+        upstream_timeout=settings.timeout,
+        wipe_after=settings.wipe_after,
+        heal_window=settings.heal_window,
+    )
+
+
+def key_file_of(settings: Settings) -> Path:
+    """Where the key of an embedded store lies."""
+    return settings.database_path.parent / "secret.key"
+
+
+def store_of(settings: Settings, surroundings: Surroundings) -> Store:
+    """The store the settings name, not yet open."""
+    path = settings.database_path
+
+    def sealers(store_is_sealed: bool) -> Any:  # noqa: FBT001 (its caller has one thing to say)
+        return load_sealer(settings.secret_keys, key_file_of(settings), store_is_sealed=store_is_sealed)
+
+    locks = FileLocks(path.parent / f"{path.name}-owners")
+    return Store(Sqlite(path, inline=surroundings.inline), sealers, locks, surroundings.clock)
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings, *, role: str = "visitor", name: str = "aimkeeper", surroundings: Surroundings | None = None
+) -> AsyncIterator[Service]:
+    """
+    Open store and upstream, and close them in good order: sent rotations finish and commit, unsent claims are freed.
+
+    Args:
+        settings: All of them.
+        role: `worker` for a process that runs one, else `visitor`.
+        name: For people, on the register of owners.
+        surroundings: Clock, dice, network; None = the machine's.
+
+    Raises:
+        ForeignDatabase, KeyProblem, StoreUnavailable
+    """
+    around = surroundings or the_world()
+    store = store_of(settings, around)
+    await store.open()
+    try:
+        transport = Transport(
+            timeout=settings.timeout,
+            connections=settings.concurrency,
+            user_agent=settings.user_agent,
+            proxy=settings.upstream_proxy,
+            app=around.app,
+        )
+        site = Site.at(settings.aimharder_url, settings.aimharder_login_url)
+        async with AimHarder(site, transport, around.clock) as upstream:
+            keeper = Keeper(
+                store,
+                upstream,
+                policy_of(settings),
+                around.clock,
+                pace=Pace(around.clock, settings.max_rate),
+                owner=await store.owners.enrol(name, role),
+                dice=around.dice,
+                seam=around.seam,
+            )
+            try:
+                yield Service(settings, store, keeper, around)
+            finally:
+                keeper.draining = True
+                await keeper.flights.all_landed()
+                # A store that is gone now finds out later who left: the lock is free.
+                with suppress(StoreUnavailable):
+                    await store.owners.retire(keeper.owner)
+    finally:
+        await store.close()

@@ -1,0 +1,141 @@
+"""What happened, for people and for Prometheus: events become log lines and numbers. No secret passes through here."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from aimkeeper.core.errors import AimkeeperError
+from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.session import Turn
+
+if TYPE_CHECKING:
+    from aimkeeper.engine.worker import Worker
+    from aimkeeper.service import Service
+
+_HIDDEN = "[hidden]"
+_SECRET_NAMES = re.compile(r"token|cookie|password|secret|authorization|api_key", re.IGNORECASE)
+# A second net below the first: a token's own shape, wherever it turns up.
+_TOKEN_SHAPE = re.compile(r"\b\d+(?:\||%7C)\d{9,11}(?:\||%7C)[0-9a-fA-F]{8,}", re.IGNORECASE)
+_BAD_NEWS = {EventKind.ENDED, EventKind.TOKEN_LOST, EventKind.HOLDER_CONFLICT, EventKind.RELOGIN_FAILED}
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def redact(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: hides what must not be read. Marks of tokens (hashes) may stay."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = _HIDDEN if _names_a_secret(name) else _TOKEN_SHAPE.sub(_HIDDEN, value)
+        elif isinstance(value, bytes) or _names_a_secret(name):
+            line[name] = _HIDDEN
+    return line
+
+
+def _names_a_secret(name: str) -> bool:
+    return bool(_SECRET_NAMES.search(name)) and name != "token_mark"
+
+
+def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
+    """Send aimkeeper's lines, and those of the libraries it uses, to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+    ]
+    shape: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, shape],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.INFO))
+    logging.getLogger("aimkeeper").setLevel(level)
+    # Their lines repeat whole URLs.
+    for noisy in ("uvicorn.access", "pyreqwest", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class Telemetry:
+    """Hears of everything a service does, and turns it into lines and metrics."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+        self._log = structlog.get_logger("aimkeeper")
+        self.registry = CollectorRegistry()
+        self._events = Counter("aimkeeper_events", "Exceptional facts, by kind.", ["kind"], registry=self.registry)
+        self._exchanges = Counter(
+            "aimkeeper_exchanges",
+            "Answers of the upstream, by what was asked and what came.",
+            ["via", "what"],
+            registry=self.registry,
+        )
+        self._took = Histogram(
+            "aimkeeper_exchange_seconds", "How long exchanges took.", ["via"], buckets=_BUCKETS, registry=self.registry
+        )
+        self._exposure = Histogram(
+            "aimkeeper_exposure_seconds",
+            "How long fresh tokens existed in memory only.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._sessions = Gauge("aimkeeper_sessions", "Sessions, by status.", ["status"], registry=self.registry)
+        self._overdue = Gauge("aimkeeper_overdue_sessions", "Past due and not in flight.", registry=self.registry)
+        self._at_risk = Gauge("aimkeeper_at_risk_sessions", "Not rotated for 29 minutes.", registry=self.registry)
+        keeper = service.keeper
+        keeper.hearers.events.append(self._hear_event)
+        keeper.hearers.turns.append(self._hear_turn)
+        keeper.hearers.faults.append(self._hear_fault)
+        keeper.committer.exposed = self._exposure.observe
+        keeper.committer.trouble = self._hear_trouble
+
+    def watch(self, worker: "Worker") -> None:
+        """Hear of a worker's troubles too."""
+        worker.troubled = self._hear_trouble
+
+    async def metrics(self) -> bytes:
+        """Prometheus text; e-mails and ids are in no label."""
+        standing = await self._service.standing()
+        for status, count in standing.by_status.items():
+            self._sessions.labels(status.value).set(count)
+        self._overdue.set(standing.overdue)
+        self._at_risk.set(standing.at_risk)
+        return generate_latest(self.registry)
+
+    def _hear_event(self, fact: Event) -> None:
+        self._events.labels(fact.kind.value).inc()
+        data = {("token_mark" if name == "token" else name): value for name, value in fact.data.items()}
+        write = self._log.warning if fact.kind in _BAD_NEWS else self._log.info
+        write(fact.kind.value, session=fact.session_id, email=fact.email, **data)
+
+    def _hear_turn(self, turn: Turn) -> None:
+        self._exchanges.labels(turn.via, turn.what).inc()
+        if turn.took_ms >= 0:
+            self._took.labels(turn.via).observe(turn.took_ms / 1000)
+        self._log.debug("exchange", via=turn.via, what=turn.what, took_ms=turn.took_ms, token_mark=turn.token)
+
+    def _hear_fault(self, error: Exception) -> None:
+        # Its message may hold anything: the type and the place say enough.
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_filename.rpartition('/')[2]}:{place.tb_lineno}" if place else "?"
+        self._log.error("fault", kind=type(error).__name__, where=where)
+
+    def _hear_trouble(self, error: AimkeeperError) -> None:
+        self._log.warning("store_unavailable", error=str(error))
