@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from aimkeeper.store.store import Store
 
 
+# A pass waits this long for one session that another process holds or whose first try failed, in seconds.
+PATIENCE = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why one session was not rotated: its id, a stable code and a sentence."""
@@ -112,7 +116,7 @@ class Passes:
         async def one(session: Session) -> None:
             async with slots:
                 try:
-                    after: Session | None = await self._refresher.refresh(session, forced=True)
+                    after: Session | None = await self._refresher.refresh(session, forced=True, patience=PATIENCE)
                 except AimkeeperError:
                     after = await self._store.get(session.id)
                 result.count(session, after)

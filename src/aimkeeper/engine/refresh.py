@@ -33,40 +33,51 @@ class Refresher:
         self._store: Store = keeper.store
         self._clock = keeper.clock
 
-    async def refresh(self, session: Session, *, forced: bool = False) -> Session:
+    async def refresh(self, session: Session, *, forced: bool = False, patience: float = PATIENCE) -> Session:
         """
         A rotation newer than *session*, made or shared.
 
         Args:
             session: As the caller last saw it.
-            forced: Whether to ask again at once though a try has just failed.
+            forced: Whether to ask at once though a try has just failed.
+            patience: How long to wait for others, or for the next try, in seconds.
 
         Raises:
             SessionEnded: It is over.
-            UpstreamUnavailable: Not now.
+            UpstreamUnavailable, UpstreamRefused: Not now.
             UnknownSession: It was forgotten meanwhile.
         """
-        began, look = self._clock.monotonic(), FIRST_LOOK
+        give_up_at, look, tried = self._clock.monotonic() + patience, FIRST_LOOK, False
         while True:
             flight = self._keeper.flights.get(session.id)
             if flight is not None:
-                return self._newer(session, await outlived(flight))
+                await outlived(flight)
             current = alive(await self._store.get(session.id))
             if current.generation > session.generation:
                 return current
-            patience = PATIENCE - (self._clock.monotonic() - began)
-            pause = (current.due_at - self._store.now()) if current.attempt and current.due_at else timedelta(0)
-            if not forced and pause.total_seconds() > patience:
-                raise not_now(current, self._store.now())
-            if current.owner is None and (forced or pause <= timedelta(0)):
+            left = give_up_at - self._clock.monotonic()
+            pause = self._pause(current)
+            if current.owner is None and (forced or pause <= 0):
+                forced = False
                 await self._keeper.pace.turn()
                 claim = await self._store.claim_one(self._keeper.owner, session.id)
                 if claim is not None:
-                    return self._newer(session, await outlived(self._keeper.launch(claim)))
-            if patience <= 0:
+                    tried = True
+                    self._keeper.launch(claim)
+                    continue
+            hopeless = tried and current.last_error == Reason.FORBIDDEN
+            if current.owner is None and (pause > left or hopeless):
+                raise not_now(current, self._store.now())
+            if left <= 0:
                 raise UpstreamUnavailable("another process holds this session and has not finished: try again shortly.")
-            await self._clock.sleep(max(look, min(pause.total_seconds(), patience)) if not forced else look)
+            await self._clock.sleep(max(look, min(pause, left)))
             look = min(look * 2, LAST_LOOK)
+
+    def _pause(self, session: Session) -> float:
+        """Seconds until a session whose last try failed shall be tried again; 0 for all others."""
+        if not session.attempt or session.due_at is None:
+            return 0.0
+        return max((session.due_at - self._store.now()).total_seconds(), 0.0)
 
     async def credentials(self, session: Session, *, min_slack: timedelta, reader: str) -> Session:
         """
@@ -89,12 +100,6 @@ class Refresher:
         await self._store.record(fact)
         self._keeper.hearers.tell(fact)
         return session
-
-    def _newer(self, before: Session, after: Session | None) -> Session:
-        current = alive(after)
-        if current.generation <= before.generation:
-            raise not_now(current, self._store.now())
-        return current
 
 
 def alive(session: Session | None) -> Session:

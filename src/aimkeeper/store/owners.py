@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aimkeeper import __version__
 from aimkeeper.clock import Clock
@@ -13,6 +13,9 @@ from aimkeeper.store import rows
 from aimkeeper.store.commits import event_params
 from aimkeeper.store.ownership import FileLocks
 from aimkeeper.store.sqlite import Sqlite
+
+
+WRITE_TICK_EVERY = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,15 @@ class Owners:
 
     async def tick(self, owner: str) -> bool:
         """Say that *owner* still looks for work; False when it was declared dead meanwhile."""
-        async with self._backend.transaction() as tx:
-            return await tx.row("tick_owner", id=owner, now=rows.micros(self._clock.now())) is not None
+        now = self._clock.now()
+        async with self._backend.reading() as tx:
+            row = await tx.row("owner", id=owner)
+        if row is None or row[7] is not None:
+            return False
+        if row[6] is not None and now - rows.instant(row[6]) < WRITE_TICK_EVERY:
+            return True  # it is for people to read; a laptop's disk need not be woken every second
+        async with self._backend.transaction() as writing:
+            return await writing.row("tick_owner", id=owner, now=rows.micros(now)) is not None
 
     async def retire(self, owner: str) -> None:
         """Go in good order: no claim of *owner*'s is left."""

@@ -166,7 +166,8 @@ class Sqlite:
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(f"the database {self.path} can't be used now: {error}.") from None
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.IntegrityError):
+            # Its subclasses are mistakes of ours, or a row that breaks a rule; itself, it speaks of the file.
+            if type(error) is not sqlite3.DatabaseError:
                 raise
             raise ForeignDatabase(f"{self.path} is not a database of aimkeeper's ({error}).") from None
 

@@ -220,7 +220,7 @@ class Store:
         async with self._backend.transaction() as tx:
             session = await self._by_id(tx, session_id)
             await tx.row("delete_row", id=session_id)
-            await tx.row("delete_events_of", session_id=session_id)
+            await tx.row("delete_events_of", id=session_id)
         return session is not None
 
     async def revive(self, session_id: str) -> Session | None:

@@ -234,6 +234,9 @@ UPDATE auth_sessions SET
   owner = NULL, claim_id = NULL, claimed_at = NULL
  WHERE owner = :owner RETURNING id, user_email, generation;
 
+-- name: owner
+SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners WHERE id = :id;
+
 -- name: owners
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners ORDER BY started_at;
 

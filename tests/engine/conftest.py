@@ -1,0 +1,105 @@
+"""A stage for the engine: real SQLite, the simulator as upstream, a clock that is moved by hand."""
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from aimkeeper.core.begin import read_adoption
+from aimkeeper.service import Service, Surroundings, open_service
+from aimkeeper.settings import Settings
+from aimkeeper.simulator import Faults, Rules, Simulator
+from aimkeeper.testing import ManualClock
+
+EMAIL, PASSWORD, DEVICE = "ana@example.com", "correct horse", "f" * 50
+
+
+class Stage:
+    """One upstream, one database file, any number of processes over it."""
+
+    def __init__(self, folder: Path, clock: ManualClock, stack: AsyncExitStack) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.sim = Simulator(Rules(old_token="strict"), Faults(), clock=clock, rng=Random(1))
+        self.sim.add_account(EMAIL, PASSWORD)
+        self.services: list[Service] = []
+        self._stack = stack
+        self._dice = Random(7)
+        clock.busy.append(lambda: sum(s.upstream.in_flight for s in self.services) > self.sim.waiting)
+
+    def settings(self, **changes) -> Settings:
+        known = {"data_dir": self.folder, "aimharder_url": "http://aimharder.test", "login_rate": 100.0}
+        known |= {"aimharder_login_url": "http://login.aimharder.test", "max_rate": 1000.0}
+        return Settings(**{**known, **changes})
+
+    async def open(self, *, seam=lambda point: None, role="worker", **changes) -> Service:
+        """Another process, as it were."""
+        around = Surroundings(
+            clock=self.clock,
+            dice=self._dice,
+            random_bytes=self._dice.randbytes,
+            app=self.sim,
+            inline=True,
+            seam=seam,
+        )
+        service = await self._stack.enter_async_context(
+            open_service(self.settings(**changes), role=role, surroundings=around)
+        )
+        self.services.append(service)
+        return service
+
+    @asynccontextmanager
+    async def working(self, service: Service):
+        """The service's worker runs while the block does, and is drained after."""
+        worker = service.worker()
+        task = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            await self.clock.finish(task)
+
+    def grant(self, email=EMAIL, device=DEVICE):
+        """A session opened upstream behind our back, as an adoption."""
+        return read_adoption(self.sim.open_session(email, device).record())
+
+    async def adopt(self, service: Service, count: int = 1):
+        """Adopt *count* sessions; they come in the order of their e-mails."""
+        emails = [EMAIL] if count == 1 else [f"member{n:05}@example.com" for n in range(count)]
+        return await service.entry.adopt([self.grant(email) for email in emails], replacing=True)
+
+    async def log_in(self, service: Service, **changes):
+        from aimkeeper.engine.entry import LogIn
+
+        return await self.clock.finish(service.entry.log_in(replace(LogIn(EMAIL, PASSWORD), **changes)))
+
+    def truth(self, session):
+        return self.sim.truth(session.email, session.fingerprint)
+
+    def holds_live_token(self, session) -> bool:
+        """Whether the token we hold is the very one the upstream issued last, and the session lives."""
+        truth = self.truth(session)
+        return truth.alive and session.token.text == truth.token
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def stage(tmp_path, clock):
+    async with AsyncExitStack() as stack:
+        yield Stage(tmp_path, clock, stack)
+
+
+@pytest.fixture
+async def service(stage) -> Service:
+    return await stage.open()
+
+
+MINUTE = timedelta(minutes=1)
