@@ -94,12 +94,19 @@ class Telemetry:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._lateness = Histogram(
+            "aimkeeper_lateness_seconds",
+            "How long after their due time sessions were claimed.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
         self._sessions = Gauge("aimkeeper_sessions", "Sessions, by status.", ["status"], registry=self.registry)
         self._overdue = Gauge("aimkeeper_overdue_sessions", "Past due and not in flight.", registry=self.registry)
         self._at_risk = Gauge("aimkeeper_at_risk_sessions", "Not rotated for 29 minutes.", registry=self.registry)
         keeper = service.keeper
         keeper.hearers.events.append(self._hear_event)
         keeper.hearers.turns.append(self._hear_turn)
+        keeper.hearers.lateness.append(self._lateness.observe)
         keeper.hearers.faults.append(self._hear_fault)
         keeper.committer.exposed = self._exposure.observe
         keeper.committer.trouble = self._hear_trouble

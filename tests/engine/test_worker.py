@@ -182,9 +182,7 @@ async def test_a_backlog_is_kept_in_the_order_of_deadlines_and_the_lost_go_last(
 
 async def test_a_group_holds_all_that_waits_and_a_row_that_can_not_be_written_fails_alone(stage, service, monkeypatch):
     sessions = await stage.adopt(service, 8)
-    claims = await service.store.claim_due(
-        service.keeper.owner, 8, until=service.store.now() + timedelta(minutes=15)
-    )
+    claims = await service.store.claim_due(service.keeper.owner, 8, until=service.store.now() + timedelta(minutes=15))
     sizes, true_commit = [], service.store.commit
 
     async def watched(changes):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from aimkeeper.core.cookies import AUTH_COOKIE, Cookie, Jar
+from aimkeeper.core.cookies import AUTH_COOKIE, Cookie, CookieDelta, Jar
 from aimkeeper.core.outcome import LoggedIn
 from aimkeeper.core.policy import Policy
 from aimkeeper.core.session import Handout, Secrets, Session, SessionKey, Turn, normal_email
@@ -38,12 +38,11 @@ class Adoption:
 
     def jar(self, base_host: str) -> Jar:
         """The cookies where a browser would hold them: `amhrdrauth` for the base host and those below it."""
-        return Jar(
-            tuple(
-                Cookie(name, value, (domain or base_host).lstrip(".").lower(), domain is None and name != AUTH_COOKIE)
-                for name, value, domain in self.cookies
-            )
+        stored = tuple(
+            Cookie(name, value, (domain or base_host).lstrip(".").lower(), domain is None and name != AUTH_COOKIE)
+            for name, value, domain in self.cookies
         )
+        return Jar().merge(CookieDelta(stored))
 
 
 def read_adoption(record: object, default_fingerprint: Fingerprint | None = None) -> Adoption:
@@ -157,7 +156,7 @@ def _cookie(given: Any) -> tuple[str, str, str | None]:
     name, value = (given.get("name"), given.get("value")) if isinstance(given, Mapping) else (None, None)
     if not isinstance(name, str) or not name or not isinstance(value, str) or not (name + value).isascii():
         raise ValueError("a cookie needs 'name' and 'value'")
-    if any(char in name + value for char in ";\r\n\0") or "=" in name:
+    if not (name + value).isprintable() or ";" in name + value or "=" in name:
         raise ValueError("a cookie's name or value holds a character that can't be sent")
     domain = given.get("domain")
     return name, value, domain if isinstance(domain, str) and domain else None

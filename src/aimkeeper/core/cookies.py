@@ -1,5 +1,6 @@
 """The cookie jar of one session: read one `Set-Cookie` header at a time, kept by name and host, merged as deltas."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ MAX_COOKIES = 60
 MAX_VALUE = 4096
 
 AUTH_COOKIE = "amhrdrauth"
+
+_SECONDS = re.compile(r"-?[0-9]{1,10}")  # more would overflow a date
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +174,8 @@ def _may_share(domain: str) -> bool:
 
 def _expiry(attributes: dict[str, str], now: datetime) -> datetime | None:
     max_age = attributes.get("max-age", "")
-    if max_age.lstrip("-").isdigit() and len(max_age) < 12:  # noqa: PLR2004 (more would overflow a timedelta)
-        try:
-            return now + timedelta(seconds=int(max_age))
-        except OverflowError:
-            return None
+    if _SECONDS.fullmatch(max_age):
+        return now + timedelta(seconds=int(max_age))
     return _date(attributes["expires"]) if attributes.get("expires") else None
 
 
@@ -184,9 +184,9 @@ def _date(text: str) -> datetime | None:
     # Sites write the date in several old ways; the mail parser reads them all, once the dashes are gone.
     try:
         moment = parsedate_to_datetime(text.replace("-", " "))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _is_name(name: str) -> bool:

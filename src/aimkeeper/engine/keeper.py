@@ -41,11 +41,13 @@ class Hearers:
     Attributes:
         events: Of each exceptional fact.
         turns: Of each exchange, routine rotations included.
+        lateness: How many seconds after its due time a session was claimed.
         faults: Of an error nobody foresaw.
     """
 
     events: list[Callable[[Event], None]]
     turns: list[Callable[[Turn], None]]
+    lateness: list[Callable[[float], None]]
     faults: list[Callable[[Exception], None]]
 
     def tell(self, *facts: Event) -> None:
@@ -84,7 +86,7 @@ class Keeper:
         self.dice = dice
         self.committer = Committer(store, clock)
         self.flights: Flights[Session | None] = Flights()
-        self.hearers = Hearers(events=[], turns=[], faults=[])
+        self.hearers = Hearers(events=[], turns=[], lateness=[], faults=[])
         self.draining = False
         self._seam = seam
 

@@ -96,7 +96,10 @@ class Worker:
             self._keeper.owner, room, until=self._store.now(), backlog_eta=self._eta() if self._backlog else None
         )
         self._keeper.pace.take(len(claims))
+        now_at = self._store.now()
         for claim in claims:
+            for hear in self._keeper.hearers.lateness:
+                hear((now_at - (claim.session.due_at or now_at)).total_seconds())
             self._keeper.launch(claim)
         self._backlog = len(claims) == room
         if self._backlog:

@@ -14,7 +14,6 @@ from aimkeeper.store.commits import event_params
 from aimkeeper.store.ownership import FileLocks
 from aimkeeper.store.sqlite import Sqlite
 
-
 WRITE_TICK_EVERY = timedelta(seconds=10)
 
 

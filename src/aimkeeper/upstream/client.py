@@ -6,12 +6,14 @@ Its exceptions carry whole URLs, and a URL may carry a token. So none of them le
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, PyreqwestError, RequestTimeoutError
+from pyreqwest.http import HeaderMap
 from pyreqwest.middleware.asgi import ASGITestMiddleware
 from pyreqwest.proxy import ProxyBuilder
 
@@ -47,7 +49,7 @@ class Transport:
     timeout: timedelta
     connections: int
     user_agent: str
-    proxy: str | None = None
+    proxy: str | None = field(repr=False, default=None)  # it may hold a password
     app: App | None = None
 
 
@@ -107,22 +109,27 @@ class AimHarder:
             builder = self._client.request(request.method, request.url).headers(request.headers)
             if request.body is not None:
                 builder = builder.body_bytes(request.body)
-            async with builder.build_streamed() as response:
+            sending = builder.build_streamed()
+        except (BuilderError, ValueError):
+            return NoReply(Reason.UNREACHABLE)  # it was never whole enough to be sent
+        try:
+            async with sending as response:
                 body = b""
                 while chunk := await response.body_reader.read_chunk():
                     body += chunk
                     if len(body) > MAX_BODY:
                         return NoReply(Reason.TOO_LARGE)
+                headers = _readable(response.headers)
                 return Reply(
                     status=response.status,
                     host=protocol.host_of(request.url),
                     body=body,
-                    set_cookies=tuple(response.get_header_all("set-cookie")),
-                    retry_after=response.get_header("retry-after"),
-                    date=response.get_header("date"),
+                    set_cookies=tuple(value for name, value in headers if name == "set-cookie"),
+                    retry_after=next((value for name, value in headers if name == "retry-after"), None),
+                    date=next((value for name, value in headers if name == "date"), None),
                 )
         except BuilderError:
-            return NoReply(Reason.UNREACHABLE)  # it was never whole enough to be sent
+            return NoReply(Reason.UNREACHABLE)
         except PyreqwestError as error:
             return NoReply(_reason(error))
         except Exception:
@@ -147,6 +154,20 @@ def _client(transport: Transport) -> Client:
     if transport.app:
         builder = builder.with_middleware(ASGITestMiddleware(transport.app))
     return builder.build()
+
+
+def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
+    """
+    Every header that is plain text, names in lower case, in order.
+
+    One that is not raises; it is left out, alone: it must not cost us the token that stands in the body.
+    """
+    found: list[tuple[str, str]] = []
+    pairs = iter(headers.items())
+    for _ in range(len(headers)):
+        with suppress(ValueError):
+            found.append(next(pairs))
+    return found
 
 
 def _reason(error: PyreqwestError) -> Reason:

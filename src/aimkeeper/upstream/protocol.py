@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 import msgspec
 
 from aimkeeper.core.cookies import AUTH_COOKIE, CookieDelta, Jar, read_set_cookies, rescope
+from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.outcome import (
     InDoubt,
     Life,
@@ -114,7 +115,15 @@ def log_out(site: Site, cookie_header: str) -> Request:
 
 
 def log_in(site: Site, email: str, password: str, fingerprint: Fingerprint) -> Request:
-    """`POST /api/login` as JSON. Source: "Login"."""
+    """
+    `POST /api/login` as JSON. Source: "Login".
+
+    Raises:
+        ConfigError: *password* is no text: bytes of a terminal that are not UTF-8.
+    """
+    # The encoder would complain too, with the password in its exception.
+    if any("\ud800" <= char <= "\udfff" for char in password):
+        raise ConfigError("The password holds bytes that are not UTF-8 text: type it again in a UTF-8 terminal.")
     body = msgspec.json.encode({"username": email, "password": password, "fingerprint": fingerprint, "iniframe": 0})
     headers = (
         ("content-type", "application/json"),
@@ -264,7 +273,7 @@ def read_retry_after(header: str | None, now: datetime) -> timedelta | None:
     """`Retry-After` in seconds or as a date, at most an hour; None when absent or unreadable."""
     if not header:
         return None
-    if header.strip().isdigit():
+    if header.isascii() and header.strip().isdigit():
         # The digits may be many: int() of a few hundred of them is fine, a timedelta of them is not.
         seconds = min(int(header.strip()[:9]), LONGEST_RETRY_AFTER.total_seconds())
         return timedelta(seconds=seconds)
