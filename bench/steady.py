@@ -8,12 +8,12 @@ import asyncio
 import sys
 import time
 
-from prove.field import Setup, field_of
 from pyreqwest.client import ClientBuilder
 
 from aimkeeper.simulator import Rules
+from prove.field import Setup, field_of
 
-SETUP = Setup(sessions=200, rules=Rules(idle_life=10, old_token="strict"), refresh_every=3, idle=10)  # noqa: S106 (a rule)
+SETUP = Setup(sessions=200, rules=Rules(idle_life=10, old_token="strict"), refresh_every=3, idle=10)
 
 
 async def main(seconds: float) -> None:

@@ -146,7 +146,7 @@ class Field:
         async with ClientBuilder().build() as client:
             for _ in range(200):
                 with contextlib.suppress(PyreqwestError):
-                    if (await client.get(url).build().send()).status == 200:  # noqa: PLR2004 (HTTP)
+                    if (await client.get(url).build().send()).status == 200:
                         return
                 await asyncio.sleep(0.05)
         raise TimeoutError("the worker does not get ready")
@@ -200,7 +200,7 @@ class Field:
 @asynccontextmanager
 async def field_of(setup: Setup, *, seed: int = 1) -> AsyncIterator[Field]:
     """A simulator and an empty database; no worker yet."""
-    sim = Simulator(setup.rules, Faults(), clock=SystemClock(), rng=Random(seed))  # noqa: S311 (it plays the network)
+    sim = Simulator(setup.rules, Faults(), clock=SystemClock(), rng=Random(seed))
     with tempfile.TemporaryDirectory(prefix="aimkeeper-prove-") as name:
         folder = Path(name)
         async with running(sim) as site, open_service(setup.settings(folder, site.url)) as service:

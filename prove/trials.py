@@ -124,7 +124,7 @@ async def stopped_and_resumed(trial: Trial) -> tuple[bool, Score]:
         workers[0].send_signal(signal.SIGCONT)
         await asyncio.sleep(trial.seconds / 3)
         score = await _settled(field)
-        allowed = flying if trial.setup.rules.old_token == "strict" else 0  # noqa: S105 (a rule)
+        allowed = flying if trial.setup.rules.old_token == "strict" else 0
         return score.lost <= allowed and score.reuse <= max(flying, 0), score
 
 

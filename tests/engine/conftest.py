@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from aimkeeper.core.begin import read_adoption
+from aimkeeper.engine.entry import LogIn
 from aimkeeper.service import Service, Surroundings, open_service
 from aimkeeper.settings import Settings
 from aimkeeper.simulator import Faults, Rules, Simulator
@@ -73,8 +74,6 @@ class Stage:
         return await service.entry.adopt([self.grant(email) for email in emails], replacing=True)
 
     async def log_in(self, service: Service, **changes):
-        from aimkeeper.engine.entry import LogIn
-
         return await self.clock.finish(service.entry.log_in(replace(LogIn(EMAIL, PASSWORD), **changes)))
 
     def truth(self, session):
