@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from aimkeeper.core.cookies import AUTH_COOKIE, Cookie, CookieDelta, Jar
+from aimkeeper.core.cookies import AUTH_COOKIE, Cookie, CookieDelta, Jar, is_name, is_value
 from aimkeeper.core.outcome import LoggedIn
 from aimkeeper.core.policy import Policy
 from aimkeeper.core.session import Handout, Secrets, Session, SessionKey, Turn, normal_email
@@ -60,13 +60,16 @@ def read_adoption(record: object, default_fingerprint: Fingerprint | None = None
     for name in ("email", "token"):
         if not isinstance(record.get(name), str) or not record[name]:
             raise ValueError(f"{name!r} is missing")
-    if record.get("fingerprint") is None and default_fingerprint is None:
+    fingerprint = record.get("fingerprint")
+    if fingerprint is None or fingerprint == "":
+        fingerprint = default_fingerprint
+    if fingerprint is None:
         raise ValueError("'fingerprint' is missing, and AIMHARDER_FINGERPRINT is not set")
     return Adoption(
         email=normal_email(record["email"]),
-        fingerprint=parse_fingerprint(record.get("fingerprint") or default_fingerprint),
+        fingerprint=parse_fingerprint(fingerprint),
         token=Token.parse(record["token"]),
-        cookies=_cookies(record.get("cookies") or []),
+        cookies=_cookies(record.get("cookies")),
         session_type=_word(record, "session_type"),
         ref=_word(record, "ref"),
     )
@@ -147,6 +150,8 @@ def adopted(
 
 
 def _cookies(given: object) -> tuple[tuple[str, str, str | None], ...]:
+    if given is None:
+        return ()
     if not isinstance(given, list):
         raise ValueError("'cookies' is not a list")  # noqa: TRY004 (one kind of error for bad input)
     return tuple(_cookie(cookie) for cookie in given)
@@ -154,10 +159,10 @@ def _cookies(given: object) -> tuple[tuple[str, str, str | None], ...]:
 
 def _cookie(given: Any) -> tuple[str, str, str | None]:
     name, value = (given.get("name"), given.get("value")) if isinstance(given, Mapping) else (None, None)
-    if not isinstance(name, str) or not name or not isinstance(value, str) or not (name + value).isascii():
+    if not isinstance(name, str) or not name or not isinstance(value, str):
         raise ValueError("a cookie needs 'name' and 'value'")
-    if not (name + value).isprintable() or ";" in name + value or "=" in name:
-        raise ValueError("a cookie's name or value holds a character that can't be sent")
+    if not is_name(name) or not is_value(value):
+        raise ValueError("a cookie's name or value is too long, or holds a character that can't be sent")
     domain = given.get("domain")
     return name, value, domain if isinstance(domain, str) and domain else None
 
@@ -166,6 +171,6 @@ def _word(record: Mapping[str, Any], name: str) -> str | None:
     value = record.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not value or len(value) > 200:  # noqa: PLR2004 (a name, not a text)
+    if not isinstance(value, str) or not 0 < len(value) <= 200 or not value.isprintable():  # noqa: PLR2004 (a name, not a text)
         raise ValueError(f"{name!r} is not a short text")
     return value

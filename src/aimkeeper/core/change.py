@@ -1,6 +1,7 @@
 """What a holder may do to a session, as values: the claim it speaks from and the change it asks the store to commit."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 
 from aimkeeper.core.cookies import NO_CHANGE, CookieDelta
@@ -104,9 +105,14 @@ def merge_handouts(old: tuple[Handout, ...], new: tuple[Handout, ...]) -> tuple[
     return tuple(merged.values())[-MAX_HANDOUTS:]
 
 
-def touch(session: Session, *handouts: Handout) -> Change:
-    """The change that records handouts and nothing else."""
-    edit = SecretsEdit(handouts=handouts)
-    return Change(
-        kind=Kind.TOUCH, before=session, after=replace(session, secrets=edit.apply(session.secrets)), edit=edit
-    )
+def touch(session: Session, edit: SecretsEdit, *, alive_at: datetime | None = None) -> Change:
+    """
+    The change that edits the sealed part and nothing else: handouts, cookies, a password to forget.
+
+    Args:
+        session: As last seen; the row may have moved since.
+        edit: Applied to whatever it holds by then.
+        alive_at: When whoami recognised the cookies, if it just did.
+    """
+    after = replace(session, secrets=edit.apply(session.secrets), alive_at=alive_at or session.alive_at)
+    return Change(kind=Kind.TOUCH, before=session, after=after, edit=edit)

@@ -9,11 +9,14 @@ from functools import lru_cache
 
 # A site sends a handful; the bounds keep a mad answer from filling the store.
 MAX_COOKIES = 60
+MAX_PER_ANSWER = 30  # less than the jar holds: merging an answer twice is merging it once
 MAX_VALUE = 4096
 
 AUTH_COOKIE = "amhrdrauth"
 
-_SECONDS = re.compile(r"-?[0-9]{1,10}")  # more would overflow a date
+_MAX_AGE = re.compile(r"(-?)([0-9]+)")
+_LONGEST_AGE = 10  # digits, 300 years: more would overflow a date
+_DASHED_DATE = re.compile(r"(?<=[0-9])-(?=[A-Za-z])|(?<=[A-Za-z])-(?=[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Jar:
             kept.pop(pair, None)
         for cookie in delta.stored:
             kept[cookie.name, cookie.host] = cookie
-        return Jar(tuple(kept.values())[-MAX_COOKIES:])
+        return Jar(_youngest(tuple(kept.values()), MAX_COOKIES))
 
     def header(self, host: str, now: datetime) -> str:
         """The `Cookie` header for a request to *host*; empty when there is nothing to send."""
@@ -98,7 +101,7 @@ def read_set_cookie(header: str, *, host: str, now: datetime) -> CookieDelta:
     name, equals, value = first.partition("=")
     # Quotes round a value are part of it, as browsers have it: what came is what goes back.
     name, value = name.strip(), value.strip()
-    if not equals or not _is_name(name) or not _is_value(value):
+    if not equals or not is_name(name) or not is_value(value):
         return NO_CHANGE
     attributes = _attributes(rest)
     scope = _scope(attributes.get("domain", ""), host)
@@ -113,7 +116,7 @@ def read_set_cookie(header: str, *, host: str, now: datetime) -> CookieDelta:
 
 def read_set_cookies(headers: Iterable[str], *, host: str, now: datetime, auth_hosts: frozenset[str]) -> CookieDelta:
     """
-    Read all `Set-Cookie` headers of one answer, the later of two for one name winning.
+    Read all `Set-Cookie` headers of one answer, the later of two for one name winning; `MAX_PER_ANSWER` are kept.
 
     Args:
         headers: The headers' values, in order.
@@ -135,7 +138,7 @@ def read_set_cookies(headers: Iterable[str], *, host: str, now: datetime, auth_h
                 continue
             stored.pop(pair, None)
             deleted[pair] = None
-    return CookieDelta(tuple(stored.values()), tuple(deleted))
+    return CookieDelta(_youngest(tuple(stored.values()), MAX_PER_ANSWER), tuple(deleted))
 
 
 def rescope(delta: CookieDelta, name: str, domain: str) -> CookieDelta:
@@ -144,6 +147,15 @@ def rescope(delta: CookieDelta, name: str, domain: str) -> CookieDelta:
         replace(cookie, host=domain, host_only=False) if cookie.name == name else cookie for cookie in delta.stored
     )
     return CookieDelta(stored, delta.deleted)
+
+
+def _youngest(cookies: tuple[Cookie, ...], at_most: int) -> tuple[Cookie, ...]:
+    """The last *at_most*; `amhrdrauth` goes last of all: no flood of others may end a session."""
+    surplus = len(cookies) - at_most
+    if surplus <= 0:
+        return cookies
+    gone = [cookie for cookie in cookies if cookie.name != AUTH_COOKIE][:surplus]
+    return tuple(cookie for cookie in cookies if cookie not in gone)[-at_most:]
 
 
 def _attributes(rest: str) -> dict[str, str]:
@@ -173,25 +185,28 @@ def _may_share(domain: str) -> bool:
 
 
 def _expiry(attributes: dict[str, str], now: datetime) -> datetime | None:
-    max_age = attributes.get("max-age", "")
-    if _SECONDS.fullmatch(max_age):
-        return now + timedelta(seconds=int(max_age))
+    if age := _MAX_AGE.fullmatch(attributes.get("max-age", "")):
+        minus, digits = age[1], age[2].lstrip("0")
+        seconds = int(digits or 0) if len(digits) <= _LONGEST_AGE else 10**_LONGEST_AGE
+        return now + timedelta(seconds=-seconds if minus else seconds)
     return _date(attributes["expires"]) if attributes.get("expires") else None
 
 
 @lru_cache(maxsize=256)  # a busy second brings the same date again and again, and the mail parser is slow
 def _date(text: str) -> datetime | None:
-    # Sites write the date in several old ways; the mail parser reads them all, once the dashes are gone.
+    # Sites write the date in several old ways; the mail parser reads them all, once `01-Jan-2026` has lost its dashes.
     try:
-        moment = parsedate_to_datetime(text.replace("-", " "))
+        moment = parsedate_to_datetime(_DASHED_DATE.sub(" ", text))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a cookie may be called that, and be sent."""
     return bool(name) and len(name) < 256 and name.isascii() and name.isprintable() and not set(name) & set(' ,;="')  # noqa: PLR2004
 
 
-def _is_value(value: str) -> bool:
-    return len(value) <= MAX_VALUE and value.isascii() and (value.isprintable() or not value)
+def is_value(value: str) -> bool:
+    """Whether a cookie may hold that, and be sent."""
+    return len(value) <= MAX_VALUE and value.isascii() and value.isprintable() and ";" not in value

@@ -12,6 +12,7 @@ Everything that can keep a caller from getting what was asked.
   x SessionEnded            over for good: log in again
   x UpstreamUnavailable     not now: `retry_after` says when to ask again
     x RateLimited           the upstream wants us slower
+    x Paused                an operator stopped everything
   x UpstreamRefused         AimHarder refuses this machine's address
   x BadCredentials          AimHarder refused the e-mail or password
   x LockedOut               AimHarder wants no further tries for a while
@@ -119,6 +120,17 @@ class RateLimited(UpstreamUnavailable):
     """The upstream wants us slower."""
 
     code = "rate_limited"
+
+
+class Paused(UpstreamUnavailable):
+    """An operator stopped everything."""
+
+    code = "paused"
+
+    def __init__(self, *, retry_after: timedelta) -> None:
+        super().__init__(
+            "aimkeeper is paused: an operator lets it go on with `aimkeeper resume`.", retry_after=retry_after
+        )
 
 
 class UpstreamRefused(AimkeeperError):

@@ -9,7 +9,7 @@ from enum import StrEnum
 class EventKind(StrEnum):
     """Every kind of event, with what it says."""
 
-    LOGGED_IN = "logged_in"  # a login brought a session, or a new generation of one
+    LOGGED_IN = "logged_in"  # a login brought a session, or a new generation of one: by hand, or remembered
     ADOPTED = "adopted"  # a session made elsewhere was taken over
     IN_DOUBT = "in_doubt"  # a request went out and no whole answer came
     HEALED = "healed"  # a session in doubt or suspicion rotated again
@@ -25,6 +25,15 @@ class EventKind(StrEnum):
     SETREFRESH_FAILED = "setrefresh_failed"  # the login stands, its setrefresh was given up
     HOLDER_CONFLICT = "holder_conflict"  # two parties use one session's tokens
     CREDENTIALS_READ = "credentials_read"  # somebody was handed live credentials
+    # About the whole fleet:
+    OUTAGE_BEGAN = "outage_began"  # AimHarder fails nearly everybody: verdicts are frozen, one probe at a time goes out
+    OUTAGE_ENDED = "outage_ended"  # it answers again, and the rate is back to what is allowed
+    THROTTLED = "throttled"  # AimHarder asked everybody to wait
+    VERDICTS_HELD = "verdicts_held"  # too many logouts at once: no end is declared
+    VERDICTS_RELEASED = "verdicts_released"  # AimHarder recovered, or an operator decided
+    PAUSED = "paused"  # an operator stopped everything
+    RESUMED = "resumed"  # and let it go on
+    CLOCK_JUMPED = "clock_jumped"  # the clock was set, or the machine slept: what is due was judged anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

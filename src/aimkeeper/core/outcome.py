@@ -7,6 +7,9 @@ from enum import StrEnum
 from aimkeeper.core.cookies import NO_CHANGE, CookieDelta
 from aimkeeper.core.token import Token
 
+# Longer than this no site means a Retry-After; a mad value must not put a session to sleep for ever.
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+
 
 class Reason(StrEnum):
     """Why an exchange brought no new token; stable words, they stand in histories and metrics."""
@@ -18,6 +21,7 @@ class Reason(StrEnum):
     BROKEN_OFF = "broken_off"  # sent, and the connection broke before a whole answer
     TIMED_OUT = "timed_out"  # sent, and no whole answer in time
     SERVER_ERROR = "server_error"  # a 5xx, or a status that means nothing here
+    OVERLOADED = "overloaded"  # a 503
     UNREADABLE = "unreadable"  # a whole answer that is not what was asked for
     TOO_LARGE = "too_large"  # more than 1 MiB
     STRANGE_TOKEN = "strange_token"  # noqa: S105 (a name) - a token, but another account's
@@ -58,6 +62,7 @@ class InDoubt:
     """The request left and no whole answer came: the token may have rotated."""
 
     reason: Reason
+    retry_after: timedelta | None = None
 
 
 Outcome = Rotated | LoggedOut | Refused | InDoubt

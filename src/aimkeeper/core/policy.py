@@ -141,7 +141,9 @@ def settle(claim: Claim, outcome: Outcome, policy: Policy, exchange: Exchange) -
                 # Obeyed, but not unto death: half the slack leaves time for one more try.
                 wait = max(wait, min(retry_after, slack / 2) if slack > timedelta(0) else retry_after)
             after = replace(_failed(held, reason, exchange), due_at=exchange.now + wait)
-            return _attempt(claim, after, _turn(held, reason.value, exchange))
+            given_up = held.setrefresh_due and not after.setrefresh_due
+            events = (event(EventKind.SETREFRESH_FAILED, held, exchange.now, reason=reason.value),) if given_up else ()
+            return _attempt(claim, after, _turn(held, reason.value, exchange), NO_EDIT, events)
         case _:
             assert_never(outcome)
 
@@ -206,7 +208,15 @@ def settle_spare_refused(claim: Claim, spare: str, exchange: Exchange) -> Change
     return replace(_attempt(claim, after, turn), tried_spare=spare, release=False)
 
 
-def settle_whoami(claim: Claim, answer: WhoAmI, policy: Policy, exchange: Exchange) -> Change:
+def believed(answer: WhoAmI, session: Session) -> WhoAmI:
+    """*answer*, unless it names another account's member: a mixed-up answer says nothing about this session."""
+    account = session.account_key
+    if answer.user_id is None or not account.isdigit() or int(account) == answer.user_id:
+        return answer
+    return WhoAmI(Life.UNCLEAR, reason=Reason.STRANGE_TOKEN)
+
+
+def settle_whoami(claim: Claim, answer: WhoAmI, exchange: Exchange) -> Change:
     """What the session becomes once whoami has spoken: its cookies, and the ladder's next rung."""
     held, now = claim.session, exchange.now
     edit = SecretsEdit(cookies=answer.cookies)
@@ -216,7 +226,6 @@ def settle_whoami(claim: Claim, answer: WhoAmI, policy: Policy, exchange: Exchan
         secrets=edit.apply(held.secrets),
         alive_at=now if answer.life is Life.ALIVE else held.alive_at,
         suspicion=replace(held.suspicion, life=answer.life) if held.suspicion else None,
-        due_at=now + policy.refresh_every * EARLIEST_SHARE if held.status is Status.TOKEN_LOST else held.due_at,
         ring=held.with_turn(turn),
     )
     return _attempt(claim, after, turn, edit)
@@ -246,7 +255,9 @@ def _settle_logout(claim: Claim, exchange: Exchange) -> Change:
         due_at=now,
         ring=held.with_turn(turn),
     )
-    events = () if known else (event(EventKind.SUSPICION, held, now, token=held.token.mark(), via=exchange.via),)
+    # One that is suspected, or whose token is known to be lost, is asked after again and again: told once.
+    old_news = known or held.status in (Status.SUSPECTED, Status.TOKEN_LOST)
+    events = () if old_news else (event(EventKind.SUSPICION, held, now, token=held.token.mark(), via=exchange.via),)
     return _attempt(claim, after, turn, NO_EDIT, events)
 
 
@@ -261,6 +272,8 @@ def _settle_doubt(claim: Claim, reason: Reason, policy: Policy, exchange: Exchan
     events: tuple[Event, ...] = ()
     if held.doubt_at is None:
         events = (event(EventKind.IN_DOUBT, held, now, reason=reason.value, via=exchange.via, token=held.token.mark()),)
+    if held.setrefresh_due and not after.setrefresh_due:
+        events = (*events, event(EventKind.SETREFRESH_FAILED, held, now, reason=reason.value))
     return _attempt(claim, after, _turn(held, reason.value, exchange), NO_EDIT, events)
 
 

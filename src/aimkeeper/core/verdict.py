@@ -1,5 +1,5 @@
 """
-The ladder from a logout answer to an end (SPEC 5.5), as pure steps.
+The ladder from a logout answer to an end, as pure steps: docs/how-a-session-is-kept.md, "The ladder".
 
 One rung a look: the session carries how far it has come, so a crash loses nothing and a restart goes on.
 """
@@ -11,7 +11,7 @@ from enum import Enum
 from aimkeeper.core.change import Change, Claim, Kind
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.outcome import Life
-from aimkeeper.core.policy import SECOND_TRY_AFTER, Policy, event
+from aimkeeper.core.policy import SECOND_TRY_AFTER, Policy, backoff, event
 from aimkeeper.core.session import Cause, Session, Status
 
 LOGOUTS_APART = 2
@@ -31,29 +31,32 @@ def next_step(session: Session, now: datetime) -> Step:
     """
     The next rung: token, whoami, token again after 2 s, spares, verdict.
 
-    Nothing is asked twice: whoami and a spare's refusal are remembered in the session.
+    Nothing is asked twice: whoami and a spare's refusal are remembered in the session. Even a sure verdict waits
+    those 2 s: if many die at once, the others are heard by then, and it is held back.
     """
     suspicion = session.suspicion
     if suspicion is None:
         return Step.SPEND
     if suspicion.life is None:
         return Step.ASK
+    if now < resume_at(session):
+        return Step.WAIT
     if not _surely_dead(session) and suspicion.logouts < LOGOUTS_APART:
-        return Step.WAIT if now < suspicion.last_at + SECOND_TRY_AFTER else Step.SPEND
+        return Step.SPEND
     if session.spares and not suspicion.spares_tried:
         return Step.SPARE
     return Step.CONCLUDE
 
 
-def reopen(session: Session) -> Session:
+def reopen(session: Session, now: datetime) -> Session:
     """
     A claimed session as the ladder shall see it: what must be asked anew is forgotten.
 
-    A lost token is not presented again, but its cookies are asked after; a held verdict is tried from the start.
+    A verdict that was held back, or a token that was given up for lost, is tried from the start; a ladder still being
+    climbed is climbed on.
     """
-    if session.status is Status.TOKEN_LOST and session.suspicion:
-        return replace(session, suspicion=replace(session.suspicion, life=None))
-    if session.status is Status.SUSPECTED:
+    is_asked_anew = session.status in (Status.SUSPECTED, Status.TOKEN_LOST)
+    if is_asked_anew and next_step(session, now) is Step.CONCLUDE:
         return replace(session, suspicion=None)
     return session
 
@@ -61,7 +64,34 @@ def reopen(session: Session) -> Session:
 def resume_at(session: Session) -> datetime:
     """When a session told to `WAIT` may go on."""
     assert session.suspicion is not None
-    return session.suspicion.last_at + SECOND_TRY_AFTER
+    return session.suspicion.first_at + SECOND_TRY_AFTER
+
+
+def hold(claim: Claim, policy: Policy, now: datetime) -> Change:
+    """
+    The verdict is held back: the session is suspected, and tried again from the start, ever more seldom.
+
+    For an outage or a mass death: then a logout says more about the upstream than about the session.
+    """
+    held = claim.session
+    wait = backoff(held.attempt, held.deadline_at - now, policy)
+    if held.status is Status.TOKEN_LOST:
+        return put_off(claim, now + policy.refresh_every)
+    after = replace(held, status=Status.SUSPECTED, due_at=now + wait)
+    known = held.status is Status.SUSPECTED
+    events = () if known else (event(EventKind.SUSPECTED, held, now, evidence=evidence(held)),)
+    return Change(kind=Kind.ATTEMPT, before=held, after=after, claim=claim, events=events)
+
+
+def put_off(claim: Claim, until: datetime) -> Change:
+    """Nothing can be done before *until*; the ladder stays where it is."""
+    after = replace(claim.session, due_at=until)
+    return Change(kind=Kind.ATTEMPT, before=claim.session, after=after, claim=claim)
+
+
+def give_back(claim: Claim) -> Change:
+    """The claim was not used: the session is as it was."""
+    return Change(kind=Kind.ATTEMPT, before=claim.session, after=claim.session, claim=claim)
 
 
 def conclude(claim: Claim, policy: Policy, now: datetime) -> Change:
@@ -75,7 +105,9 @@ def conclude(claim: Claim, policy: Policy, now: datetime) -> Change:
     assert suspicion is not None
     known = held.status is Status.TOKEN_LOST
     if suspicion.life is Life.ALIVE or (known and suspicion.life is Life.UNCLEAR):
-        after = replace(held, status=Status.TOKEN_LOST, due_at=now + policy.refresh_every)
+        # Tried again, ever more seldom: the refusals may have been a slip of the site's.
+        due_at = now + backoff(held.attempt, held.deadline_at - now, policy)
+        after = replace(held, status=Status.TOKEN_LOST, due_at=due_at)
         events = () if known else (event(EventKind.TOKEN_LOST, held, now, evidence=evidence(held)),)
         return Change(kind=Kind.ATTEMPT, before=held, after=after, claim=claim, events=events)
     cause = cause_of_end(held)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, PyreqwestError, RequestTimeoutError
@@ -19,6 +20,7 @@ from pyreqwest.proxy import ProxyBuilder
 
 from aimkeeper.clock import Clock
 from aimkeeper.core.cookies import Jar
+from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.outcome import LoginAnswer, NoReply, Outcome, Reason, Refused, Reply, WhoAmI
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.upstream import protocol
@@ -30,6 +32,8 @@ MAX_BODY = 1024 * 1024
 # The one cause that proves that nothing was sent: no connection was made. (Compared whole: the first cause of a chain
 # holds the URL, in which anything may stand.) A release that words it otherwise errs on the safe side: in doubt.
 NEVER_SENT = "client error (Connect)"
+
+PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -57,6 +61,10 @@ class AimHarder:
     """The upstream, as questions. One attempt each: who asks again is the engine's affair."""
 
     def __init__(self, site: Site, transport: Transport, clock: Clock) -> None:
+        """
+        Raises:
+            ConfigError: The proxy or the user agent makes no sense.
+        """
         self.site = site
         self.in_flight = 0
         self._clock = clock
@@ -140,6 +148,8 @@ class AimHarder:
 
 
 def _client(transport: Transport) -> Client:
+    if not transport.user_agent.isprintable():
+        raise ConfigError("AIMKEEPER_USER_AGENT holds a character that can't be sent.")
     builder = (
         ClientBuilder()
         .follow_redirects(enable=False)
@@ -150,10 +160,18 @@ def _client(transport: Transport) -> Client:
         .referer(enable=False)
     )
     if transport.proxy:
-        builder = builder.proxy(ProxyBuilder.all(transport.proxy))
+        builder = builder.proxy(_proxy(transport.proxy))
     if transport.app:
         builder = builder.with_middleware(ASGITestMiddleware(transport.app))
     return builder.build()
+
+
+def _proxy(url: str) -> ProxyBuilder:
+    # The library's own complaint may repeat the URL, and with it a password.
+    with suppress(ValueError):
+        if urlsplit(url).scheme.lower() in PROXIES:
+            return ProxyBuilder.all(url)
+    raise ConfigError("AIMKEEPER_UPSTREAM_PROXY must be the address of a proxy, like http://user:password@host:8080.")
 
 
 def _readable(headers: HeaderMap) -> list[tuple[str, str]]:

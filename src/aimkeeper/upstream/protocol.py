@@ -34,13 +34,17 @@ from aimkeeper.core.outcome import (
 from aimkeeper.core.token import Fingerprint, Token, parse_fingerprint
 
 FORM = "application/x-www-form-urlencoded"
-OK, FORBIDDEN, TOO_MANY = 200, 403, 429
+OK, UNAUTHORIZED, FORBIDDEN, TOO_MANY, OVERLOADED = 200, 401, 403, 429, 503
+
+# What a page or script writes where a token is missing.
+_NOTHING = frozenset(("null", "undefined", "false", "true", "none", "nan"))
 
 # Longer than this no site means a Retry-After; a mad value must not put a session to sleep for ever.
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 _STORED_TOKEN = re.compile(rb"""localStorage\.setItem\(\s*["']refreshToken["']\s*,\s*["']([^"']{1,1024})["']""")
 _STORED_FINGERPRINT = re.compile(rb"""localStorage\.setItem\(\s*["']fingerprint["']\s*,\s*["']([^"']{1,200})["']""")
+_LOGIN_ERRORS = re.compile(rb"""id=["']loginErrors["'][^>]{0,200}>(.{0,1000}?)</span>""", re.DOTALL)
 _IFRAME = re.compile(rb"""<iframe[^>]{0,200}\ssrc=["']([^"']{0,4000}setrefresh\?[^"']{1,4000})["']""", re.IGNORECASE)
 
 
@@ -150,33 +154,7 @@ class _TokenUpdateAnswer(msgspec.Struct):
     logout: object = None
 
 
-class _LoginAuth(msgspec.Struct):
-    ok: object = msgspec.field(name="authOK", default=None)
-    token: object = msgspec.field(name="refreshToken", default=None)
-
-
-class _LoginUser(msgspec.Struct):
-    id: object = None
-    name: object = None
-
-
-class _LoginData(msgspec.Struct):
-    auth: _LoginAuth | None = None
-    user: _LoginUser | None = msgspec.field(name="userData", default=None)
-
-
-class _LoginError(msgspec.Struct):
-    message: object = None
-
-
-class _LoginAnswer(msgspec.Struct):
-    data: _LoginData | None = None
-    error: _LoginError | str | None = None
-    info: object = None
-
-
 _token_update_decoder = msgspec.json.Decoder(_TokenUpdateAnswer)
-_login_decoder = msgspec.json.Decoder(_LoginAnswer)
 _any_decoder = msgspec.json.Decoder()
 # Rubbish comes as all of these; none may end a session.
 _UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError)
@@ -186,8 +164,9 @@ def read_token_update(reply: Reply | NoReply, site: Site, held: Token, now: date
     """
     What an answer of tokenUpdate means (SPEC 5.4), whatever content type it claims.
 
-    A sane `newToken` is a rotation. Otherwise any `logout` but null is a logout: `1`, `true`, `"1"`, and `0` too,
-    for the site's own script tests `logout == null` and nothing else. Source: "tokenUpdate".
+    A sane `newToken` is a rotation, whatever stands beside it. Otherwise any `logout` but null is a logout: `1`,
+    `true`, `"1"`, and `0` too, for the site's own script tests `logout == null` and nothing else. Of a key that comes
+    twice the last counts, as in a browser. Source: "tokenUpdate".
     """
     if isinstance(reply, NoReply) or reply.status != OK:
         return _no_token(reply, now)
@@ -195,9 +174,8 @@ def read_token_update(reply: Reply | NoReply, site: Site, held: Token, now: date
         answer = _token_update_decoder.decode(_trimmed(reply.body))
     except _UNREADABLE:
         return InDoubt(Reason.UNREADABLE)
-    if answer.new_token is not None:
-        return _rotated(answer.new_token, reply, site, held, now)
-    return LoggedOut() if answer.logout is not None else InDoubt(Reason.UNREADABLE)
+    outcome = _rotated(answer.new_token, reply, site, held, now)
+    return LoggedOut() if outcome == _NOT_A_TOKEN and answer.logout is not None else outcome
 
 
 def read_set_refresh(reply: Reply | NoReply, site: Site, held: Token, now: datetime) -> Outcome:
@@ -221,7 +199,8 @@ def read_who_am_i(reply: Reply | NoReply, site: Site, now: datetime) -> WhoAmI:
     """
     Whether the cookies still belong to somebody. Source: "whoami".
 
-    The shape varies with the front end's versions: any object with `id` and `name` under `data` is somebody.
+    The shape varies with the front end's versions: any object with `id` and `name` under `data` is somebody. An empty
+    list is nobody, unless an `error` says that the site could not look.
     """
     if isinstance(reply, NoReply) or reply.status != OK:
         outcome = _no_token(reply, now)
@@ -234,9 +213,10 @@ def read_who_am_i(reply: Reply | NoReply, site: Site, now: datetime) -> WhoAmI:
         return WhoAmI(Life.UNCLEAR, reason=Reason.UNREADABLE)
     data = answer.get("data")
     for member in data if isinstance(data, list) else [data]:
-        if isinstance(member, dict) and isinstance(member.get("id"), int) and isinstance(member.get("name"), str):
-            return WhoAmI(Life.ALIVE, member["id"], member["name"], _cookies(reply, site, now))
-    if data == [] or answer.get("logout") is not None:
+        user_id, name = _person(member)
+        if user_id is not None and name is not None:
+            return WhoAmI(Life.ALIVE, user_id, name, _cookies(reply, site, now))
+    if answer.get("logout") is not None or (data == [] and not answer.get("error")):
         return WhoAmI(Life.DEAD)
     return WhoAmI(Life.UNCLEAR, reason=Reason.UNREADABLE)
 
@@ -245,7 +225,8 @@ def read_log_in(reply: Reply | NoReply, site: Site, now: datetime) -> LoginAnswe
     """
     What an answer of the login means: JSON, or the legacy form's page. Source: "Login".
 
-    A login is good only with `authOK`, a token and the `amhrdrauth` cookie: cookies alone come with errors too.
+    The JSON is good only with `authOK`, a token, the `amhrdrauth` cookie and no `error`: cookies alone come with
+    errors too. A page is good with the iframe that carries the token.
     """
     if isinstance(reply, NoReply):
         return LoginRefused(LoginProblem.UNAVAILABLE, reply.reason)
@@ -253,13 +234,14 @@ def read_log_in(reply: Reply | NoReply, site: Site, now: datetime) -> LoginAnswe
         return LoginRefused(LoginProblem.FORBIDDEN, Reason.FORBIDDEN)
     if reply.status == TOO_MANY:
         return LoginRefused(LoginProblem.LOCKED_OUT, Reason.RATE_LIMITED, read_retry_after(reply.retry_after, now))
-    if reply.status not in (OK, 400, 401):
-        return LoginRefused(LoginProblem.UNAVAILABLE, Reason.SERVER_ERROR, read_retry_after(reply.retry_after, now))
+    if reply.status not in (OK, 400, UNAUTHORIZED):
+        reason = Reason.OVERLOADED if reply.status == OVERLOADED else Reason.SERVER_ERROR
+        return LoginRefused(LoginProblem.UNAVAILABLE, reason, read_retry_after(reply.retry_after, now))
     try:
-        answer = _login_decoder.decode(_trimmed(reply.body))
+        answer = _any_decoder.decode(_trimmed(reply.body))
     except _UNREADABLE:
         return _read_legacy_login(reply, site, now)
-    return _read_json_login(answer, reply, site, now)
+    return _read_json_login(_table(answer), reply, site, now)
 
 
 def read_log_out(reply: Reply | NoReply, now: datetime) -> Refused | None:
@@ -298,14 +280,26 @@ def _no_token(reply: Reply | NoReply, now: datetime) -> Refused | InDoubt:
         return Refused(Reason.FORBIDDEN)
     if 400 <= reply.status < 500:  # noqa: PLR2004 (HTTP: the client's fault)
         return Refused(Reason.REJECTED)
+    if reply.status == OVERLOADED:
+        return InDoubt(Reason.OVERLOADED, read_retry_after(reply.retry_after, now))
     return InDoubt(Reason.SERVER_ERROR if reply.status >= 500 else Reason.UNREADABLE)  # noqa: PLR2004 (HTTP)
 
 
-def _rotated(text: object, reply: Reply, site: Site, held: Token, now: datetime) -> Rotated | InDoubt:
+def _token(text: object) -> Token | None:
     try:
         token = Token.parse(text)
     except ValueError:
-        return InDoubt(Reason.UNREADABLE)
+        return None
+    return None if token.text.lower() in _NOTHING else token
+
+
+_NOT_A_TOKEN = InDoubt(Reason.UNREADABLE)
+
+
+def _rotated(text: object, reply: Reply, site: Site, held: Token, now: datetime) -> Rotated | InDoubt:
+    token = _token(text)
+    if token is None:
+        return _NOT_A_TOKEN
     if token.account_key != held.account_key and token.account_key.isdigit() and held.account_key.isdigit():
         # A mixed-up answer must not hand one member's session to another.
         return InDoubt(Reason.STRANGE_TOKEN)
@@ -333,40 +327,53 @@ def _is_logout(body: bytes) -> bool:
     return answer.new_token is None and answer.logout is not None
 
 
-def _read_json_login(answer: _LoginAnswer, reply: Reply, site: Site, now: datetime) -> LoginAnswer:
-    message = answer.error.message if isinstance(answer.error, _LoginError) else answer.error
-    told = " ".join(part for part in (message, answer.info) if isinstance(part, str)).lower()
-    auth = answer.data.auth if answer.data else None
+def _table(value: object) -> dict[str, object]:
+    """*value* if it is a JSON object, else an empty one: PHP writes an empty object as `[]`."""
+    return value if isinstance(value, dict) else {}
+
+
+def _person(value: object) -> tuple[int | None, str | None]:
+    table = _table(value)
+    user_id, name = table.get("id"), table.get("name")
+    return user_id if type(user_id) is int else None, name if isinstance(name, str) else None
+
+
+def _read_json_login(answer: dict[str, object], reply: Reply, site: Site, now: datetime) -> LoginAnswer:
+    data, error = _table(answer.get("data")), answer.get("error")
+    auth = _table(data.get("auth"))
     cookies = _login_cookies(reply, site, now)
     has_cookie = any(cookie.name == AUTH_COOKIE for cookie in cookies.stored)
-    if reply.status == OK and not told and auth and auth.ok is True and has_cookie:
-        try:
-            token = Token.parse(auth.token)
-        except ValueError:
-            return LoginRefused(LoginProblem.UNREADABLE, Reason.UNREADABLE)
-        user = (answer.data.user if answer.data else None) or _LoginUser()
-        return LoggedIn(
-            token,
-            cookies,
-            user.id if isinstance(user.id, int) else None,
-            user.name if isinstance(user.name, str) else None,
-        )
-    return _told_no(told, is_refusal=reply.status == 401 or (auth is not None and auth.ok is False))  # noqa: PLR2004 (HTTP)
+    if reply.status == OK and not error and auth.get("authOK") is True and has_cookie:
+        return _logged_in(auth.get("refreshToken"), cookies, data.get("userData"))
+    words = (_table(error).get("message", error), answer.get("info"))
+    told = " ".join(word for word in words if isinstance(word, str)).lower()
+    return _told_no(told, is_refusal=reply.status == UNAUTHORIZED or auth.get("authOK") is False)
 
 
 def _read_legacy_login(reply: Reply, site: Site, now: datetime) -> LoginAnswer:
-    page = reply.body.decode("utf-8", "replace")
     if found := _IFRAME.search(reply.body):
-        query = parse_qs(urlsplit(unescape(found[1].decode("ascii", "replace"))).query)
         try:
-            token = Token.parse(query.get("token", [""])[0])
+            query = parse_qs(urlsplit(unescape(found[1].decode("ascii", "replace"))).query)
         except ValueError:
-            return LoginRefused(LoginProblem.UNREADABLE, Reason.UNREADABLE)
-        return LoggedIn(token, _login_cookies(reply, site, now))
-    return _told_no(page.lower(), is_refusal='name="mail"' in page and 'name="pw"' in page)
+            query = {}
+        return _logged_in(query.get("token", [None])[0], _login_cookies(reply, site, now), None)
+    # Only what the form itself says: a page's scripts carry the words for every failure.
+    errors = _LOGIN_ERRORS.search(reply.body)
+    told = errors[1].decode("utf-8", "replace").lower() if errors else ""
+    return _told_no(told, is_refusal=b'name="mail"' in reply.body and b'name="pw"' in reply.body)
+
+
+def _logged_in(text: object, cookies: CookieDelta, user: object) -> LoginAnswer:
+    token = _token(text)
+    if token is None:
+        return LoginRefused(LoginProblem.UNREADABLE, Reason.UNREADABLE)
+    return LoggedIn(token, cookies, *_person(user))
 
 
 def _told_no(told: str, *, is_refusal: bool) -> LoginRefused:
+    if "malformed" in told:
+        # Our request is not what the site reads any more; the password was not looked at.
+        return LoginRefused(LoginProblem.UNREADABLE, Reason.REJECTED)
     if "demasiadas veces" in told or "too many" in told or "lockout" in told:
         return LoginRefused(LoginProblem.LOCKED_OUT, Reason.RATE_LIMITED)
     if is_refusal or "login_error_login" in told or "incorrect" in told:

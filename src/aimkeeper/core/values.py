@@ -1,0 +1,116 @@
+"""
+Texts read as values: durations, numbers, choices, addresses.
+
+Each reader takes any text, and raises a `ValueError` that says what it must be, without repeating it.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+LONGEST_NUMBER = 20  # digits; Python itself refuses to read numbers of thousands
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+def read_duration(text: str) -> timedelta:
+    """
+    `90s`, `15m`, `1h30m`, `24h`, `7d`, `500ms`, or `0`.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    text = text.strip().lower()
+    if text == "0":
+        return timedelta(0)
+    found = _DURATION.fullmatch(text)
+    if not found or not any(found.groups()):
+        raise ValueError("must be a duration like 90s, 15m or 1h30m")
+    days, hours, minutes, seconds, millis = (float(part or 0) for part in found.groups())
+    try:
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=millis)
+    except OverflowError:
+        raise ValueError("is too long") from None
+
+
+def say_duration(duration: timedelta) -> str:
+    """As `read_duration` reads it; *duration* is not negative."""
+    minutes, seconds = divmod(duration, timedelta(minutes=1))
+    spent = f"{seconds.seconds}.{seconds.microseconds:06}".rstrip("0").rstrip(".")
+    parts = [(str(minutes // 60), "h"), (str(minutes % 60), "m"), (spent, "s")]
+    return "".join(f"{count}{unit}" for count, unit in parts if count != "0") or "0"
+
+
+def flag(text: str) -> bool:
+    """`true`, `yes`, `on` or `1`, or their contraries, in either case."""
+    if text.lower() in _TRUE + _FALSE:
+        return text.lower() in _TRUE
+    raise ValueError("must be true or false")
+
+
+def within(low: float, high: float) -> Callable[[str], float]:
+    """Reads a plain decimal number from *low* to *high*, both included."""
+
+    def read(text: str) -> float:
+        if not _NUMBER.fullmatch(text) or not low <= float(text) <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return float(text)
+
+    return read
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Reads a whole number from *low* to *high*, both included."""
+
+    def read(text: str) -> int:
+        digits = text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+        if not digits or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def lasting(low: str, high: str) -> Callable[[str], timedelta]:
+    """Reads a duration from *low* to *high*, both included."""
+
+    def read(text: str) -> timedelta:
+        duration = read_duration(text)
+        if not read_duration(low) <= duration <= read_duration(high):
+            raise ValueError(f"must be from {low} to {high}")
+        return duration
+
+    return read
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Reads one of *words*, in either case."""
+
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return text.lower()
+
+    return read
+
+
+def web_address(text: str) -> str:
+    """The base of addresses on a web server; no slash at its end."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    # More than a base would stand in the midst of what is appended to it, and a password would be shown.
+    if not good or set(text) & set("@?#\\ ") or not text.isprintable():
+        raise ValueError("must be an http or https address, without a password in it")
+    return text.rstrip("/")
+
+
+def plain(text: str) -> str:
+    """A text that a header can carry, and that every client spells alike."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("must be plain characters: letters, digits and signs of ASCII")
+    return text
