@@ -1,7 +1,7 @@
 """Group commit: many sessions' changes in one transaction, each loser told apart and nothing lost."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -47,18 +47,12 @@ class Result:
 
 
 class GroupCommit:
-    """
-    One group, inside one transaction.
+    """One group, inside one transaction."""
 
-    Args:
-        new_id: Makes the ids of spares.
-    """
-
-    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime, new_id: Callable[[], str]) -> None:
+    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime) -> None:
         self._tx = tx
         self._sealer = sealer
         self._now = now
-        self._new_id = new_id
         self._tallies: Counter[str] = Counter()
 
     async def run(self, changes: Sequence[Change]) -> list[Result]:
@@ -83,20 +77,19 @@ class GroupCommit:
             landed = await self._tx.each(statement, params)
         results = []
         for change, row in zip(changes, landed, strict=True):
-            result = self._landed(change) if row is not None else await self._moved(change)
+            result = await self._moved(change) if row is None else self._landed(change, change.after, row)
             if result.fate is Fate.COMMITTED:
-                await self._settle_spares(change)
+                result = await self._settle_spares(change, result)
             results.append(result)
         return results
 
-    def _landed(self, change: Change, after: Session | None = None, *events: Event) -> Result:
-        after = after or change.after
+    def _landed(self, change: Change, after: Session, row: rows.Row, *events: Event) -> Result:
         if change.turn:
             self._tallies[change.turn.what] += 1
-        owner = None if change.release else after.owner
-        return Result(
-            Fate.COMMITTED, replace(after, revision=after.revision + 1, owner=owner), (*change.events, *events)
-        )
+        # The commit may have left these otherwise than it was decided.
+        revision, fingerprint, spares, owner = row
+        session = replace(after, revision=revision, fingerprint=fingerprint, spares=spares, owner=owner)
+        return Result(Fate.COMMITTED, session, (*change.events, *events))
 
     async def _moved(self, change: Change) -> Result:
         """The row is not as it was when the change was decided: look again, inside the transaction."""
@@ -108,22 +101,27 @@ class GroupCommit:
         if change.kind is Kind.TOUCH:
             return await self._touch(change, current)
         assert claim is not None
-        if change.kind is Kind.ROTATION and last_rotation_id == claim.claim_id:
+        rotated = change.kind is Kind.ROTATION
+        if rotated:
+            arrived = last_rotation_id == claim.claim_id and current.secrets.token == change.edit.token
+        else:
+            arrived = change.turn in current.ring
+        if arrived:
             return Result(Fate.COMMITTED, current)  # an earlier try did arrive, though its answer did not
         held = change.before.generation == current.generation
-        if change.kind is Kind.ATTEMPT:
+        if not rotated:
             held = held and current.owner == claim.owner and claim_id == claim.claim_id
         if not held:
             return await self._superseded(change, current)
         merged = self._merged(change, current)
-        statement = "commit_rotation" if change.kind is Kind.ROTATION else "commit_attempt"
+        statement = "commit_rotation" if rotated else "commit_attempt"
         again = replace(change, before=current, after=merged)
         landed = await self._tx.row(statement, **rows.commit_params(again, self._sealer, self._now))
         assert landed is not None, "the row moved inside our own transaction"
         if current.status is Status.ENDED:
             revived = event(EventKind.REVIVED, current, self._now, by="late_rotation")
-            return self._landed(change, merged, revived)
-        return self._landed(change, merged)
+            return self._landed(change, merged, landed, revived)
+        return self._landed(change, merged, landed)
 
     def _merged(self, change: Change, current: Session) -> Session:
         """The decided state, over what others wrote into the row meanwhile: cookies, handouts, history."""
@@ -140,52 +138,70 @@ class GroupCommit:
         """The claim is no longer ours. A fresh token is put aside, unless the session ended by its owner's will."""
         claim = change.claim
         assert claim is not None
-        await self._tx.row("free_claim", id=current.id, owner=claim.owner, claim_id=claim.claim_id)
+        freed = await self._tx.row("free_claim", id=current.id, owner=claim.owner, claim_id=claim.claim_id)
+        current = replace(current, owner=None) if freed else current
         token = change.edit.token
         wiped = current.secrets.token is None
         if token is None or wiped or token == current.secrets.token:
             return Result(Fate.SUPERSEDED, current)
-        kept = await self.put_aside(current, token, generation=change.before.generation)
-        return Result(Fate.SUPERSEDED, replace(current, spares=current.spares + 1), (kept,))
+        # Named after what brought it, so that one that arrives twice is kept once.
+        spare_id = f"{claim.claim_id}.{token.mark()}"
+        kept = await self.put_aside(spare_id, current, token, generation=change.before.generation)
+        self._tallies["spare_kept"] += len(kept)
+        return Result(Fate.SUPERSEDED, replace(current, spares=current.spares + len(kept)), kept)
 
-    async def put_aside(self, session: Session, token: Token, *, generation: int | None = None) -> Event:
-        """Keep *token* as a spare of *session*'s; the event that says so is not yet written."""
-        spare_id = self._new_id()
-        await self._tx.row(
+    async def put_aside(self, spare_id: str, session: Session, token: Token, *, generation: int) -> tuple[Event, ...]:
+        """
+        Keep *token* as a spare of *session*'s.
+
+        Returns:
+            The event that says so, not yet written; none when it was kept already.
+        """
+        kept = await self._tx.row(
             "insert_spare",
             id=spare_id,
             session_id=session.id,
             sealed=rows.seal_spare(self._sealer, spare_id, token),
             issued_at=rows.micros(token.issued_at or self._now),
             now=rows.micros(self._now),
-            generation=session.generation if generation is None else generation,
+            generation=generation,
         )
-        self._tallies["spare_kept"] += 1
-        return event(EventKind.SPARE_KEPT, session, self._now, token=token.mark())
+        return (event(EventKind.SPARE_KEPT, session, self._now, token=token.mark()),) if kept else ()
 
     async def _touch(self, change: Change, current: Session) -> Result:
         if current.secrets.token is None:
             return Result(Fate.SUPERSEDED, current)
-        after = replace(current, secrets=change.edit.apply(current.secrets))
+        alive_at = max(filter(None, (current.alive_at, change.after.alive_at)), default=None)
+        after = replace(current, secrets=change.edit.apply(current.secrets), alive_at=alive_at)
         landed = await self._tx.row("commit_touch", **self._touch_params(replace(change, before=current, after=after)))
         assert landed is not None, "the row moved inside our own transaction"
-        return Result(Fate.COMMITTED, replace(after, revision=after.revision + 1))
+        return self._landed(change, after, landed)
 
     def _touch_params(self, change: Change) -> dict[str, object]:
         return {
             "id": change.before.id,
             "held_revision": change.before.revision,
             "sealed": rows.seal_secrets(self._sealer, change.before.id, change.after.secrets),
+            "alive_at": rows.maybe_micros(change.after.alive_at),
             "now": rows.micros(self._now),
         }
 
-    async def _settle_spares(self, change: Change) -> None:
+    async def _settle_spares(self, change: Change, result: Result) -> Result:
+        session = result.session
+        assert session is not None
+        disproves = change.kind is Kind.ROTATION and session.spares > 0
+        if not (change.tried_spare or disproves):
+            return result
         if change.tried_spare:
             await self._tx.row("delete_spare", id=change.tried_spare)
-        if change.kind is Kind.ROTATION and change.before.spares and change.claim:
-            # A rotation that began after a spare was put aside proves that the spare is not the live token.
+        if disproves:
+            assert change.claim is not None
+            # A token that came after a spare was put aside, and was taken, proves that the spare is not the live one.
             kept_before = rows.micros(change.claim.session.rotated_at)
-            await self._tx.row("delete_spares_before", session_id=change.before.id, kept_before=kept_before)
+            await self._tx.row("delete_spares_before", session_id=session.id, kept_before=kept_before)
+        left = await self._tx.row("count_spares", id=session.id)
+        assert left is not None
+        return replace(result, session=replace(session, spares=left[0]))
 
     async def _write_events(self, events: Iterable[Event]) -> None:
         params = [event_params(event) for event in events]

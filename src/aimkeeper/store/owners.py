@@ -52,9 +52,13 @@ class Owners:
         owner = self._new_id()
         # The lock comes first: a row without one would look like a dead owner's.
         self._locks.hold(owner)
-        async with self._backend.transaction() as tx:
-            now = rows.micros(self._clock.now())
-            await tx.row("insert_owner", id=owner, name=name, role=role, pid=os.getpid(), version=__version__, now=now)
+        who = {"id": owner, "name": name, "role": role, "pid": os.getpid(), "version": __version__}
+        try:
+            async with self._backend.transaction() as tx:
+                await tx.row("insert_owner", now=rows.micros(self._clock.now()), **who)
+        except BaseException:
+            self._locks.drop(owner)
+            raise
         return owner
 
     async def tick(self, owner: str) -> bool:
@@ -64,15 +68,18 @@ class Owners:
             row = await tx.row("owner", id=owner)
         if row is None or row[7] is not None:
             return False
-        if row[6] is not None and now - rows.instant(row[6]) < WRITE_TICK_EVERY:
+        if row[6] is not None and abs(now - rows.instant(row[6])) < WRITE_TICK_EVERY:
             return True  # it is for people to read; a laptop's disk need not be woken every second
         async with self._backend.transaction() as writing:
             return await writing.row("tick_owner", id=owner, now=rows.micros(now)) is not None
 
     async def retire(self, owner: str) -> None:
-        """Go in good order: no claim of *owner*'s is left."""
-        async with self._backend.transaction() as tx:
-            await tx.row("delete_owner", id=owner)
+        """
+        Go in good order.
+
+        A claim that was forgotten on the way is not left to a name nobody knows: its session is in doubt, and goes on.
+        """
+        await self._declare_dead(owner, gone=True)
         self._locks.drop(owner)
 
     async def reap(self, *, stuck_before: float) -> list[Event]:
@@ -80,7 +87,7 @@ class Owners:
         Take the claims of dead owners: their sessions are in doubt from now on.
 
         Args:
-            stuck_before: `Clock.boottime` seconds; who holds a claim older than that is taken for stopped, though
+            stuck_before: `Clock.monotonic` seconds; who holds a claim older than that is taken for stopped, though
                 its lock is held. It is marked, and finds the mark when it wakes.
         """
         known = await self.everyone()
@@ -125,7 +132,9 @@ class Owners:
         now = self._clock.now()
         async with self._backend.transaction() as tx:
             await tx.row("mark_owner_dead", id=owner, now=rows.micros(now))
+            await tx.row("free_ended_claims_of", owner=owner)
             doubted = await tx.rows("doubt_claims_of", owner=owner, now=rows.micros(now))
+            await tx.row("free_logins_of", owner=owner)
             events = [
                 Event(
                     kind=EventKind.IN_DOUBT,

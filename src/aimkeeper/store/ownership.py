@@ -7,6 +7,7 @@ is dead, and takes over at once. (On a shared database this is done by beats.)
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from aimkeeper.core.errors import StoreUnavailable
@@ -20,20 +21,29 @@ class FileLocks:
         self._held: dict[str, int] = {}
 
     def hold(self, owner: str) -> None:
-        """Take *owner*'s lock until `drop`, or until this process is gone."""
+        """
+        Take *owner*'s lock until `drop`, or until this process is gone.
+
+        Raises:
+            StoreUnavailable: Its file can't be made, or can't be locked.
+        """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path(owner), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BaseException:
+                os.close(descriptor)
+                raise
         except OSError as error:
-            raise StoreUnavailable(f"{self._folder} can't be written: {error.strerror}.") from None
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise StoreUnavailable(f"no lock can be taken in {self._folder}: {error.strerror}.") from None
         self._held[owner] = descriptor
 
     def drop(self, owner: str) -> None:
         """Give the lock back and remove its file."""
         descriptor = self._held.pop(owner, None)
         if descriptor is not None:
-            self._path(owner).unlink(missing_ok=True)
+            self.forget(owner)
             os.close(descriptor)
 
     def abandon(self, owner: str) -> None:
@@ -41,25 +51,33 @@ class FileLocks:
         os.close(self._held.pop(owner))
 
     def is_alive(self, owner: str) -> bool:
-        """Whether somebody holds *owner*'s lock."""
+        """
+        Whether somebody holds *owner*'s lock.
+
+        Raises:
+            StoreUnavailable: Nobody can say now.
+        """
         if owner in self._held:
             return True
         try:
             descriptor = os.open(self._path(owner), os.O_RDWR | os.O_CLOEXEC)
+            try:
+                # Shared: two who look at the same moment must not take one another for the holder.
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        else:
-            return False
-        finally:
-            os.close(descriptor)
+        except OSError as error:
+            raise StoreUnavailable(f"the locks in {self._folder} can't be looked at: {error.strerror}.") from None
+        return False
 
     def forget(self, owner: str) -> None:
-        """Remove a dead owner's file."""
-        self._path(owner).unlink(missing_ok=True)
+        """Remove a dead owner's file; one that can't be removed does no harm."""
+        with suppress(OSError):
+            self._path(owner).unlink()
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}.lock"

@@ -1,6 +1,7 @@
 """Sessions as rows and back: instants as microseconds, the secret part sealed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,9 +22,13 @@ _SEALED_COLUMN = "sealed"
 _SPARE_COLUMN = "spare"
 
 
+# Name, value, host, host-only, expiry in seconds since 1970.
+PackedCookie = tuple[str, str, str, bool, float | None]
+
+
 class _Sealed(msgspec.Struct, array_like=True):
     token: str | None
-    cookies: list[tuple[str, str, str, bool, float | None]]
+    cookies: list[PackedCookie]
     password: str | None
     handouts: list[Handout]
 
@@ -51,19 +56,26 @@ def instant(micro: int) -> datetime:
     return datetime.fromtimestamp(micro / 1_000_000, UTC)
 
 
-def _micros(moment: datetime | None) -> int | None:
+def maybe_micros(moment: datetime | None) -> int | None:
     return None if moment is None else micros(moment)
 
 
-def _instant(micro: int | None) -> datetime | None:
+def maybe_instant(micro: int | None) -> datetime | None:
     return None if micro is None else instant(micro)
 
 
+def pack_cookie(cookie: Cookie) -> PackedCookie:
+    expires = cookie.expires_at.timestamp() if cookie.expires_at else None
+    return cookie.name, cookie.value, cookie.host, cookie.host_only, expires
+
+
+def unpack_cookie(packed: PackedCookie) -> Cookie:
+    name, value, host, host_only, expires = packed
+    return Cookie(name, value, host, host_only, datetime.fromtimestamp(expires, UTC) if expires is not None else None)
+
+
 def seal_secrets(sealer: Sealer, session_id: str, secrets: Secrets) -> bytes:
-    cookies = [
-        (c.name, c.value, c.host, c.host_only, c.expires_at.timestamp() if c.expires_at else None)
-        for c in secrets.jar.cookies
-    ]
+    cookies = [pack_cookie(cookie) for cookie in secrets.jar.cookies]
     token = secrets.token.text if secrets.token else None
     plain = _encode(_Sealed(token, cookies, secrets.password, list(secrets.handouts)))
     return sealer.seal(session_id, _SEALED_COLUMN, plain)
@@ -77,10 +89,7 @@ def open_secrets(sealer: Sealer, session_id: str, sealed: bytes) -> Secrets:
         opened = _decode_sealed(sealer.open(session_id, _SEALED_COLUMN, sealed))
     except msgspec.DecodeError:
         raise KeyProblem("a sealed value in the store holds something this version can't read.") from None
-    cookies = tuple(
-        Cookie(name, value, host, host_only, datetime.fromtimestamp(expires, UTC) if expires is not None else None)
-        for name, value, host, host_only, expires in opened.cookies
-    )
+    cookies = tuple(unpack_cookie(packed) for packed in opened.cookies)
     token = Token(opened.token) if opened.token is not None else None
     return Secrets(token, Jar(cookies), opened.password, tuple(opened.handouts))
 
@@ -94,7 +103,30 @@ def open_spare(sealer: Sealer, spare_id: str, sealed: bytes) -> Token:
 
 
 def session_from(row: Row, sealer: Sealer) -> Session:
-    """A session from the columns of `queries.SESSION_COLUMNS`, in their order."""
+    """
+    A session from the columns of `queries.SESSION_COLUMNS`, in their order.
+
+    Raises:
+        KeyProblem: Its secrets do not open, or the row holds what no version of ours writes.
+    """
+    session = session_without_secrets(row)
+    return replace(session, secrets=open_secrets(sealer, session.id, row[12]))
+
+
+def session_without_secrets(row: Row) -> Session:
+    """
+    The same, with the secrets left sealed.
+
+    Raises:
+        KeyProblem: The row holds what no version of ours writes.
+    """
+    try:
+        return _session(row)
+    except (ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise KeyProblem(f"session {row[0]} holds something this version can't read ({error}).") from None
+
+
+def _session(row: Row) -> Session:
     return Session(
         id=row[0],
         email=row[1],
@@ -105,22 +137,22 @@ def session_from(row: Row, sealer: Sealer) -> Session:
         rotated_at=instant(row[6]),
         rotations=row[7],
         last_error=row[8],
-        setrefresh_at=_instant(row[9]),
+        setrefresh_at=maybe_instant(row[9]),
         setrefresh_count=row[10],
         setrefresh_error=row[11],
-        secrets=open_secrets(sealer, row[0], row[12]),
+        secrets=Secrets(token=None),
         status=Status(row[13]),
         cause=Cause(row[14]) if row[14] else None,
         generation=row[15],
         revision=row[16],
-        due_at=_instant(row[17]),
+        due_at=maybe_instant(row[17]),
         deadline_at=instant(row[18]),
-        ended_at=_instant(row[19]),
-        wipe_at=_instant(row[20]),
+        ended_at=maybe_instant(row[19]),
+        wipe_at=maybe_instant(row[20]),
         attempt=row[21],
-        doubt_at=_instant(row[22]),
+        doubt_at=maybe_instant(row[22]),
         suspicion=_suspicion(row[23]) if row[23] else None,
-        alive_at=_instant(row[24]),
+        alive_at=maybe_instant(row[24]),
         setrefresh_due=bool(row[25]),
         settled_in=bool(row[26]),
         spares=row[27],
@@ -149,18 +181,18 @@ def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, An
         "rotated_at": micros(after.rotated_at),
         "rotations": after.rotations,
         "last_error": after.last_error,
-        "setrefresh_at": _micros(after.setrefresh_at),
+        "setrefresh_at": maybe_micros(after.setrefresh_at),
         "setrefresh_count": after.setrefresh_count,
         "setrefresh_error": after.setrefresh_error,
         "account_key": after.account_key,
-        "due_at": _micros(after.due_at),
+        "due_at": maybe_micros(after.due_at),
         "deadline_at": micros(after.deadline_at),
-        "ended_at": _micros(after.ended_at),
-        "wipe_at": _micros(after.wipe_at),
+        "ended_at": maybe_micros(after.ended_at),
+        "wipe_at": maybe_micros(after.wipe_at),
         "attempt": after.attempt,
-        "doubt_at": _micros(after.doubt_at),
+        "doubt_at": maybe_micros(after.doubt_at),
         "suspicion": _packed_suspicion(after.suspicion),
-        "alive_at": _micros(after.alive_at),
+        "alive_at": maybe_micros(after.alive_at),
         "setrefresh_due": after.setrefresh_due,
         "settled_in": after.settled_in,
         "ring": _encode(after.ring),
@@ -179,11 +211,11 @@ def new_params(session: Session, sealer: Sealer, now: datetime) -> dict[str, Any
         "rotated_at": micros(session.rotated_at),
         "account_key": session.account_key,
         "sealed": seal_secrets(sealer, session.id, session.secrets),
-        "due_at": _micros(session.due_at),
+        "due_at": maybe_micros(session.due_at),
         "deadline_at": micros(session.deadline_at),
         "setrefresh_due": session.setrefresh_due,
         "settled_in": session.settled_in,
-        "alive_at": _micros(session.alive_at),
+        "alive_at": maybe_micros(session.alive_at),
         "ring": _encode(session.ring),
     }
 

@@ -7,10 +7,10 @@ sessions), and id and column are bound in, so that a value moved to another row 
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -25,7 +25,10 @@ _VERSION = b"\x01"
 _ID_BYTES, _NONCE_BYTES = 4, 12
 _NONCE_AT = 1 + _ID_BYTES
 _TEXT_AT = _NONCE_AT + _NONCE_BYTES
+_TAG_BYTES = 16
 _HOW_TO_MAKE = "`aimkeeper keys new` prints one"
+_SETTING = "AIMKEEPER_SECRET_KEYS"
+_DAMAGED = "a sealed value in the store was damaged or moved: it does not open; restore a backup, or log in again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,14 @@ class Key:
         Read what `keys new` prints: 32 bytes in URL-safe base64.
 
         Raises:
-            KeyProblem: *text* is no such thing. The message does not repeat it.
+            ValueError: *text* is no such thing. The message does not repeat it.
         """
         try:
-            secret = base64.urlsafe_b64decode(text.strip().rstrip("=") + "=")
-        except (binascii.Error, ValueError):
+            secret = base64.b64decode(text.strip().rstrip("=") + "=", altchars=b"-_", validate=True)
+        except ValueError:
             secret = b""
         if len(secret) != KEY_BYTES:
-            raise KeyProblem(f"a secret key must be 32 bytes in URL-safe base64 (43 or 44 characters): {_HOW_TO_MAKE}.")
+            raise ValueError("a key must be 32 bytes in URL-safe base64 (43 or 44 characters)")
         return cls(hashlib.sha256(b"aimkeeper key id\0" + secret).digest()[:_ID_BYTES], secret)
 
     @classmethod
@@ -66,7 +69,7 @@ class Sealer:
 
     def __init__(self, keys: list[Key]) -> None:
         if not keys:
-            raise KeyProblem(f"AIMKEEPER_SECRET_KEYS holds no key: {_HOW_TO_MAKE}.")
+            raise ValueError("it holds no key")
         self._first = keys[0]
         self._keys = {key.id: key for key in keys}
 
@@ -90,18 +93,20 @@ class Sealer:
         Raises:
             KeyProblem: It was sealed with a key that is not at hand, or was tampered with.
         """
+        if len(sealed) < _TEXT_AT + _TAG_BYTES or sealed[:1] != _VERSION:
+            raise KeyProblem(_DAMAGED)
         key = self._keys.get(sealed[1:_NONCE_AT])
-        if sealed[:1] != _VERSION or key is None:
+        if key is None:
             raise KeyProblem(
                 f"a value in the store is sealed with key {sealed[1:_NONCE_AT].hex()}, which is not among "
-                f"AIMKEEPER_SECRET_KEYS or the key file ({', '.join(self.key_ids)}): add that key."
+                f"{_SETTING} or the key file ({', '.join(self.key_ids)}): add that key."
             )
         try:
             return AESGCM(_subkey(key, row_id)).decrypt(
                 sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:], _bound(row_id, column)
             )
         except InvalidTag:
-            raise KeyProblem("a sealed value in the store was damaged or moved: it does not open.") from None
+            raise KeyProblem(_DAMAGED) from None
 
 
 def _subkey(key: Key, row_id: str) -> bytes:
@@ -125,41 +130,72 @@ def load_sealer(setting: str | None, key_file: Path | None, *, store_is_sealed: 
         KeyProblem: No key, and none may be made up.
     """
     if setting:
-        return Sealer([Key.parse(part) for part in setting.split(",") if part.strip()])
+        # By commas, or one a line as a key file has them.
+        return _sealer(_SETTING, setting.replace(",", " ").split())
     if key_file is None:
-        raise KeyProblem(f"AIMKEEPER_SECRET_KEYS is not set: a shared database needs it. {_HOW_TO_MAKE.capitalize()}.")
+        raise KeyProblem(f"{_SETTING} is not set: a shared database needs it. {_HOW_TO_MAKE.capitalize()}.")
+    if not store_is_sealed:
+        write_private(key_file, new_key() + "\n")
     try:
-        return Sealer([Key.parse(line) for line in key_file.read_text("ascii").split()])
+        texts = key_file.read_text("ascii").split()
     except FileNotFoundError:
-        if store_is_sealed:
-            raise KeyProblem(
-                f"the key file {key_file} is gone, and the sessions in the database are sealed with it. "
-                "Put it back from a backup, or set AIMKEEPER_SECRET_KEYS; without it those sessions must log in again."
-            ) from None
+        raise KeyProblem(
+            f"the key file {key_file} is gone, and the sessions in the database are sealed with it. "
+            f"Put it back from a backup, or set {_SETTING}; without it those sessions must log in again."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeyProblem(f"the key file {key_file} can't be read: {_plain(error)}.") from None
-    write_private(key_file, new_key() + "\n")
-    return Sealer([Key.parse(key_file.read_text("ascii"))])
+    return _sealer(f"the key file {key_file}", texts)
+
+
+def _sealer(source: str, texts: list[str]) -> Sealer:
+    try:
+        return Sealer([Key.parse(text) for text in texts])
+    except ValueError as error:
+        raise KeyProblem(f"{source} can't be used: {error}. {_HOW_TO_MAKE.capitalize()}.") from None
 
 
 def write_private(path: Path, text: str) -> None:
     """
-    Make a new file that only its owner may read (0600). One that exists is left alone.
+    Make a new file that only its owner may read (0600): all of it or nothing. One that exists is left alone.
 
     Raises:
         StoreUnavailable: The folder can't be written.
     """
+    whole = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
+        if path.exists():
+            return
+        with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # Under its name only once it is whole; and the name must outlive a power cut: what it seals may not be lost.
+        _name(whole, path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise StoreUnavailable(f"{path} can't be made: {_plain(error)}.") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    finally:
+        with suppress(OSError):
+            whole.unlink()
+
+
+def _name(whole: Path, path: Path) -> None:
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return  # another process was quicker, and what it made may be in use by now
+    except OSError:
+        whole.replace(path)  # a file system without links
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _plain(error: Exception) -> str:

@@ -3,14 +3,15 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from aimkeeper.core.errors import ForeignDatabase, StoreUnavailable
+from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
 from aimkeeper.store.queries import load, migrations
 from aimkeeper.store.rows import Params, Row
 
@@ -18,11 +19,12 @@ T = TypeVar("T")
 
 APPLICATION_ID = 0x41494D4B  # "AIMK": tells our files from others'
 BUSY_SECONDS = 10  # how long to wait for another process's transaction
+_BUSY_PAUSE = 0.02
 
 _SETTINGS = """
-PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
+PRAGMA secure_delete = ON;
 PRAGMA cache_size = -65536;
 PRAGMA journal_size_limit = 67108864;
 """
@@ -35,6 +37,7 @@ class Transaction:
         self._connection = connection
         self._call = call
         self._begin = begin
+        self._begun = False
 
     async def rows(self, name: str, /, **params: Any) -> list[Row]:
         """Every row of one statement."""
@@ -50,11 +53,21 @@ class Transaction:
 
     async def _run(self, statement: Callable[[], T]) -> T:
         def begun() -> T:
-            if self._begin and not self._connection.in_transaction:
-                self._connection.execute(self._begin)
+            if self._begin:
+                self._make_sure_it_has_begun()
             return statement()
 
         return await self._call(begun)  # type: ignore[no-any-return]  # `call` is generic, its type is not
+
+    def _make_sure_it_has_begun(self) -> None:
+        if not self._begun:
+            # What a rollback that failed has left behind must not be carried on, let alone committed.
+            self._connection.rollback()
+            self._connection.execute(self._begin)
+            self._begun = True
+        elif not self._connection.in_transaction:
+            # SQLite itself rolls back after some errors: what follows must not be committed without what went before.
+            raise sqlite3.OperationalError("the transaction was broken off")
 
 
 class Sqlite:
@@ -64,6 +77,9 @@ class Sqlite:
     Args:
         path: Of the file; made when missing.
         inline: Run statements in the caller's thread, for tests under a manual clock.
+
+    Attributes:
+        pending: How many calls are under way in threads; a clock that is moved by hand may wait for them.
     """
 
     dialect = "sqlite"
@@ -71,6 +87,7 @@ class Sqlite:
     def __init__(self, path: Path, *, inline: bool = False) -> None:
         self.path = path
         self.pending = 0
+        self._inline = inline
         self._write_lock = asyncio.Lock()
         self._read_lock = asyncio.Lock()
         self._writing: ThreadPoolExecutor | None = None if inline else ThreadPoolExecutor(1, "aimkeeper-store")
@@ -81,7 +98,7 @@ class Sqlite:
     def __str__(self) -> str:
         return str(self.path)
 
-    async def open(self, *, migrate: bool = True) -> None:
+    async def open(self) -> None:
         """
         Connect, and bring the schema up to date.
 
@@ -89,66 +106,99 @@ class Sqlite:
             ForeignDatabase: The file is something else.
             StoreUnavailable: It can't be opened or made.
         """
-        self._writer = await self._call(self._writing, lambda: _connect(self.path))
-        if migrate:
-            await self._call(self._writing, lambda: _migrate(self._connection()))
-        self._reader = await self._call(self._reading, lambda: _connect(self.path, reading=True))
+        try:
+            self._writer = await self._call(self._writing, lambda: _connect(self.path, writing=True))
+            await self._call(self._writing, lambda: _migrate(self._connection(), self.path))
+            self._reader = await self._call(self._reading, lambda: _connect(self.path))
+        except BaseException:
+            await self.close()
+            raise
 
     async def schema(self) -> tuple[int, int]:
         """The file's schema (0 when it is not there yet) and the newest one known, without changing anything."""
 
         def look() -> int:
-            if not self.path.exists():
-                return 0
-            connection = sqlite3.connect(f"file:{quote(str(self.path))}?mode=ro", uri=True, timeout=BUSY_SECONDS)
             try:
+                there = self.path.exists()
+            except OSError as error:
+                raise StoreUnavailable(f"the database {self.path} can't be looked at: {error.strerror}.") from None
+            if not there:
+                return 0
+            # Without a log beside it nobody is at it. SQLite would make one to look, and leave it behind.
+            at_rest = not self.path.with_name(f"{self.path.name}-wal").exists()
+            with closing(_connect_to_look(self.path, "mode=ro&immutable=1" if at_rest else "mode=ro")) as connection:
                 _check_ours(connection, self.path)
                 return schema_version(connection)
-            finally:
-                connection.close()
 
         return await self._call(self._reading, look), newest_schema()
 
     async def close(self) -> None:
-        for connection, executor in ((self._reader, self._reading), (self._writer, self._writing)):
-            if connection is not None:
-                await self._call(executor, connection.close)
-            if executor is not None:
-                executor.shutdown()
+        """Let go of the file, once what is under way is done."""
+        async with self._write_lock, self._read_lock:
+            reader, writer, self._reader, self._writer = self._reader, self._writer, None, None
+            for connection, executor in ((reader, self._reading), (writer, self._writing)):
+                try:
+                    if connection is not None:
+                        await self._call(executor, connection.close)
+                finally:
+                    if executor is not None:
+                        executor.shutdown()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A writing transaction: committed at the end, rolled back on any error."""
+        """
+        A writing transaction: committed at the end, rolled back on any error.
+
+        Whoever is cancelled inside it waits for the statement that runs, and for the rollback; one who is cancelled
+        while it is being committed has committed.
+        """
         async with self._write_lock:
             connection = self._connection()
-            yield_to = Transaction(connection, lambda work: self._call(self._writing, work), begin="BEGIN IMMEDIATE")
             try:
-                yield yield_to
-            except BaseException:
-                await self._call(self._writing, connection.rollback)
-                raise
-            try:
+                yield Transaction(connection, lambda work: self._call(self._writing, work), begin="BEGIN IMMEDIATE")
                 await self._call(self._writing, connection.commit)
-            except StoreUnavailable:
-                await self._call(self._writing, connection.rollback)
+            except BaseException:
+                # Where even this fails, the next transaction does it before it begins.
+                with suppress(StoreUnavailable):
+                    await self._call(self._writing, connection.rollback)
                 raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """Statements that only read; they never wait for a writer."""
-        assert self._reader is not None
         async with self._read_lock:
+            assert self._reader is not None, "the store is not open"
             yield Transaction(self._reader, lambda work: self._call(self._reading, work), begin="")
 
     async def backup(self, target: Path) -> None:
-        """Copy the whole database, while it is in use, into a new file."""
+        """
+        Copy the whole database, while it is in use, into a new file that only its owner may read.
+
+        Raises:
+            ConfigError: *target* is there already.
+            StoreUnavailable: It can't be made or written.
+        """
 
         def copy() -> None:
-            with sqlite3.connect(target) as connection:
-                self._connection().backup(connection)
-            connection.close()
+            if not _make(target):
+                raise ConfigError(f"{target} is there already: choose another name for the copy.")
+            try:
+                # A connection of its own reads one moment's state, so that no commit waits for the copy.
+                with (
+                    closing(_connect_to_look(self.path, "mode=ro")) as source,
+                    closing(sqlite3.connect(target)) as copied,
+                ):
+                    source.backup(copied)
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
 
-        await self._call(self._writing, copy)
+        executor = None if self._inline else ThreadPoolExecutor(1, "aimkeeper-backup")
+        try:
+            await self._call(executor, copy)
+        finally:
+            if executor is not None:
+                executor.shutdown()
 
     def _connection(self) -> sqlite3.Connection:
         assert self._writer is not None, "the store is not open"
@@ -160,7 +210,7 @@ class Sqlite:
                 return work()
             self.pending += 1
             try:
-                return await asyncio.get_running_loop().run_in_executor(executor, work)
+                return await _done(asyncio.get_running_loop().run_in_executor(executor, work))
             finally:
                 self.pending -= 1
         except sqlite3.OperationalError as error:
@@ -169,28 +219,78 @@ class Sqlite:
             # Its subclasses are mistakes of ours, or a row that breaks a rule; itself, it speaks of the file.
             if type(error) is not sqlite3.DatabaseError:
                 raise
-            raise ForeignDatabase(f"{self.path} is not a database of aimkeeper's ({error}).") from None
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise ForeignDatabase(f"{self.path} is not a database of aimkeeper's ({error}).") from None
+            raise StoreUnavailable(f"the database {self.path} is damaged ({error}): restore a backup of it.") from None
+
+
+async def _done(running: "asyncio.Future[T]") -> T:
+    """
+    What the thread brings. Whoever is cancelled meanwhile waits for it all the same, and is cancelled then.
+
+    A statement can't be called back from its thread. To go on without it would leave a transaction open, into which the
+    next one's statements would run.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        running.exception()  # looked at, though nobody is left to tell it to
+        raise cancelled
+    return running.result()
 
 
 def _text(name: str) -> str:
     return load("sqlite")[name]
 
 
-def _connect(path: Path, *, reading: bool = False) -> sqlite3.Connection:
-    if not reading:
+def _connect(path: Path, *, writing: bool = False) -> sqlite3.Connection:
+    if writing:
         _make(path)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         # Before anything else: a file of somebody else's is not even switched to WAL.
         _check_ours(connection, path)
+        _switch_to_wal(connection)
         connection.executescript(_SETTINGS)
+        connection.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _connect_to_look(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, timeout=BUSY_SECONDS)
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # SQLite waits for others everywhere but here: processes that open a new file at once would turn one another away.
+    for _ in range(int(BUSY_SECONDS / _BUSY_PAUSE)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
+    raise sqlite3.OperationalError("database is locked")
+
+
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    # One moment's state: another process may be making the tables right now.
+    connection.execute("BEGIN")
+    try:
+        _judge(connection, path)
+    finally:
+        connection.rollback()
+
+
+def _judge(connection: sqlite3.Connection, path: Path) -> None:
     made_by, version, known = _pragma(connection, "application_id"), schema_version(connection), newest_schema()
     if made_by not in (0, APPLICATION_ID):
         raise ForeignDatabase(f"{path} is a database of another program's: choose another AIMKEEPER_DATABASE_URL.")
@@ -204,12 +304,18 @@ def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _make(path: Path) -> None:
+def _make(path: Path) -> bool:
+    """Make an empty file (0600) where there is none; False where there is one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            # One that exists is not touched: to close it here would drop the locks of our own open connections to it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            return False
     except OSError as error:
         raise StoreUnavailable(f"the database {path} can't be opened or made: {error.strerror}.") from None
+    return True
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -226,11 +332,12 @@ def newest_schema() -> int:
     return migrations("sqlite")[-1][0]
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if schema_version(connection) == newest_schema():
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
+        _judge(connection, path)  # again: another process may have been at it while we waited
         version = schema_version(connection)
         for number, _name, text in migrations("sqlite"):
             if number > version:
@@ -252,4 +359,4 @@ def _statements(script: str) -> list[str]:
         if sqlite3.complete_statement(current):
             statements.append(current)
             current = ""
-    return statements
+    return [*statements, current] if current.strip() else statements

@@ -2,22 +2,31 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from aimkeeper.clock import Clock
 from aimkeeper.core.change import Change, Claim, merge_handouts
 from aimkeeper.core.errors import AlreadyKept, KeyProblem
 from aimkeeper.core.events import Event, EventKind
-from aimkeeper.core.policy import event
+from aimkeeper.core.policy import DOUBT_LASTS, Policy, event
 from aimkeeper.core.session import Cause, Handout, Secrets, Session, SessionKey, Status
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.store import rows
 from aimkeeper.store.commits import GroupCommit, Result, event_from, event_params
+from aimkeeper.store.fleet import FleetState
+from aimkeeper.store.logins import Logins
 from aimkeeper.store.owners import Owners
 from aimkeeper.store.ownership import FileLocks
+from aimkeeper.store.replay import replay
 from aimkeeper.store.seal import Sealer
+from aimkeeper.store.sign_ins import SignIns
+from aimkeeper.store.spool import Spool
 from aimkeeper.store.sqlite import Sqlite, Transaction
+from aimkeeper.store.standing import Standing, number, read_standing
+
+__all__ = ["Standing", "Store"]
 
 # A row whose secrets do not open is looked at again this much later; it must not hold up the others.
 UNREADABLE_FOR = timedelta(minutes=5)
@@ -26,49 +35,27 @@ _SEAL_CHECK = "seal_check"
 Sealers = Callable[[bool], Sealer]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """
-    How the sessions stand, from kept counters and short index scans.
-
-    Attributes:
-        by_status: How many there are of each.
-        failing: Living ones whose last attempt failed.
-        at_risk: Not rotated for `AT_RISK_AFTER`.
-        overdue: Past due, and nobody holds them.
-        next_due_at, next_deadline_at: None when nothing is to be done.
-    """
-
-    by_status: dict[Status, int]
-    failing: int
-    at_risk: int
-    overdue: int
-    next_due_at: datetime | None
-    next_deadline_at: datetime | None
-
-    @property
-    def total(self) -> int:
-        return sum(self.by_status.values())
-
-    @property
-    def living(self) -> int:
-        return self.total - self.by_status.get(Status.ENDED, 0)
-
-
 class Store:
     """
     Sessions, spares, events.
 
     Args:
         sealers: Makes the sealer once it is known whether the store already holds sealed values.
+        spool_folder: Of this machine, for tokens that outlive an unreachable store.
     """
 
-    def __init__(self, backend: Sqlite, sealers: Sealers, locks: FileLocks, clock: Clock) -> None:
+    def __init__(
+        self, backend: Sqlite, sealers: Sealers, locks: FileLocks, clock: Clock, *, spool_folder: Path
+    ) -> None:
         self._backend = backend
         self._sealers = sealers
         self._clock = clock
         self._claims = 0
         self.owners = Owners(backend, locks, clock, _new_owner)
+        self.fleet = FleetState(backend, clock)
+        self.logins = Logins(backend)
+        self.sign_ins = SignIns(backend, clock)
+        self.spool = Spool(spool_folder, lambda: self._sealer)
 
     def __str__(self) -> str:
         return str(self._backend)
@@ -91,7 +78,7 @@ class Store:
                     sealed = self._sealer.seal("meta", _SEAL_CHECK, b"aimkeeper").hex()
                     await tx.row("set_meta", key=_SEAL_CHECK, value=sealed)
                 else:
-                    self._sealer.open("meta", _SEAL_CHECK, bytes.fromhex(row[0]))
+                    self._sealer.open("meta", _SEAL_CHECK, _from_hex(row[0]))
         except BaseException:
             await self._backend.close()
             raise
@@ -110,7 +97,13 @@ class Store:
     # ------------------------------------------------------------ claims
 
     async def claim_due(
-        self, owner: str, limit: int, *, until: datetime, backlog_eta: datetime | None = None
+        self,
+        owner: str,
+        limit: int,
+        *,
+        until: datetime,
+        begun: datetime | None = None,
+        backlog_eta: datetime | None = None,
     ) -> list[Claim]:
         """
         Take up to *limit* sessions whose time has come: those in doubt first, then the longest due.
@@ -119,17 +112,23 @@ class Store:
             owner: Who claims.
             limit: At most so many.
             until: Due by then.
+            begun: When a pass began that takes each session once: what was tried since is left out. None = just now.
             backlog_eta: In a backlog, the earliest moment an answer could come: the earliest deadline after it goes
                 first, and those that can't be reached in time only when no other is left.
         """
         taken: list[Claim] = []
+        since = rows.micros(begun or until)
         orders = ["claim_in_doubt", *(["claim_living", "claim_hopeless"] if backlog_eta else ["claim_due"])]
         async with self._backend.transaction() as tx:
             for order in orders:
                 # The hopeless wait until no living one is due.
                 if len(taken) < limit and not (order == "claim_hopeless" and taken):
                     limits = {"limit": limit - len(taken), "now": rows.micros(until)}
-                    if order in ("claim_living", "claim_hopeless"):
+                    if order == "claim_in_doubt":
+                        limits |= {"fresh": rows.micros(self.now() - DOUBT_LASTS), "now": since}
+                    elif order == "claim_due":
+                        limits["begun"] = since
+                    else:
                         limits["eta"] = rows.micros(backlog_eta or until)
                     taken += await self._claim(tx, order, owner, **limits)
         return taken
@@ -147,7 +146,9 @@ class Store:
     async def _claim(self, tx: Transaction, order: str, owner: str, **limits: object) -> list[Claim]:
         self._claims += 1
         claim_id, taken_at = f"{owner}.{self._claims}", self._clock.boottime()
-        found = await tx.rows(order, owner=owner, claim_id=claim_id, claimed_at=int(taken_at * 1e6), **limits)
+        # Others measure its age while they are awake; the holder's own fence counts sleep too.
+        claimed_at = int(self._clock.monotonic() * 1e6)
+        found = await tx.rows(order, owner=owner, claim_id=claim_id, claimed_at=claimed_at, **limits)
         claims = []
         for row in found:
             try:
@@ -159,15 +160,14 @@ class Store:
     async def next_due(self) -> datetime | None:
         """When the next session is due that nobody holds."""
         async with self._backend.reading() as tx:
-            row = await tx.row("next_due")
-        return rows.instant(row[0]) if row and row[0] is not None else None
+            return rows.maybe_instant(await number(tx, "next_due"))
 
     # ------------------------------------------------------------ commits
 
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Commit a group in one transaction; each loser is told apart, and no fresh token is dropped."""
         async with self._backend.transaction() as tx:
-            return await GroupCommit(tx, self._sealer, self.now(), _new_id).run(changes)
+            return await GroupCommit(tx, self._sealer, self.now()).run(changes)
 
     async def put(self, session: Session, fact: Event, *, replacing: bool) -> Session:
         """
@@ -176,20 +176,25 @@ class Store:
         The token it replaces becomes a spare.
 
         Raises:
-            AlreadyKept: The pair is known, alive, and *replacing* is false.
+            AlreadyKept: The pair is known, alive, and *replacing* is false; or its `ref` is another session's.
         """
         async with self._backend.transaction() as tx:
+            for other in await tx.rows("sessions_by_ref", ref=session.ref, limit=1) if session.ref else ():
+                key = SessionKey(other[1], Fingerprint(other[2]))
+                if key != session.key:
+                    raise AlreadyKept(f"ref {session.ref!r} belongs to {key} already: give this session another.")
             row = await tx.row("session_by_pair", email=session.email, fingerprint=session.fingerprint)
             if row is None:
                 await tx.row("insert_session", **rows.new_params(session, self._sealer, self.now()))
                 await self._write(tx, fact)
                 return session
-            known = rows.session_from(row, self._sealer)
+            known = self._readable(row)
             if not replacing and known.status is not Status.ENDED:
                 raise AlreadyKept(f"{known.key} is kept already: use --replace to put this token in its place.")
             if known.secrets.token and known.secrets.token != session.token:
-                group = GroupCommit(tx, self._sealer, self.now(), _new_id)
-                await self._write(tx, await group.put_aside(known, known.secrets.token))
+                group = GroupCommit(tx, self._sealer, self.now())
+                aside = await group.put_aside(_new_id(), known, known.secrets.token, generation=known.generation)
+                await self._write(tx, *aside)
             handouts = merge_handouts(known.secrets.handouts, session.secrets.handouts)
             again = replace(session, id=known.id, secrets=replace(session.secrets, handouts=handouts))
             await tx.row("replace_session", **rows.new_params(again, self._sealer, self.now()))
@@ -199,9 +204,10 @@ class Store:
     async def end(self, session_id: str, cause: Cause, wipe_at: datetime) -> Session | None:
         """End a session by its owner's will: final. Its secrets go at once; what was handed out stays known by hash."""
         async with self._backend.transaction() as tx:
-            session = await self._by_id(tx, session_id)
-            if session is None:
+            row = await tx.row("session_by_id", id=session_id)
+            if row is None:
                 return None
+            session = self._readable(row)
             handouts = session.secrets.handouts
             if session.secrets.token:
                 last = Handout(session.secrets.token.digest(), self.now().timestamp())
@@ -211,23 +217,27 @@ class Store:
             wipe = rows.micros(wipe_at)
             await tx.row("end_by_owner", id=session_id, sealed=sealed, cause=cause.value, now=now, wipe_at=wipe)
             await tx.row("delete_spares_of", session_id=session_id)
-            if session.status is not Status.ENDED:
+            if session.cause is not cause:
                 await self._write(tx, event(EventKind.ENDED, session, self.now(), cause=cause.value))
             return await self._by_id(tx, session_id)
 
     async def forget(self, session_id: str) -> bool:
         """Erase every trace of a session: row, spares and events."""
         async with self._backend.transaction() as tx:
-            session = await self._by_id(tx, session_id)
-            await tx.row("delete_row", id=session_id)
+            row = await tx.row("delete_row", id=session_id)
             await tx.row("delete_events_of", id=session_id)
-        return session is not None
+            if row:
+                await tx.row("delete_login_of", email=row[0])
+        return row is not None
 
     async def revive(self, session_id: str) -> Session | None:
         """Undo an end that was not its owner's; None when there is nothing left to undo."""
         async with self._backend.transaction() as tx:
-            if await tx.row("revive", id=session_id, now=rows.micros(self.now())) is None:
+            session = await self._by_id(tx, session_id)
+            # An owner's own end took the token with it.
+            if session is None or session.status is not Status.ENDED or session.secrets.token is None:
                 return None
+            await tx.row("revive", id=session_id, now=rows.micros(self.now()))
             session = await self._by_id(tx, session_id)
             assert session is not None
             await self._write(tx, event(EventKind.REVIVED, session, self.now(), by="hand"))
@@ -249,6 +259,10 @@ class Store:
         """Write an event that changes no session."""
         async with self._backend.transaction() as tx:
             await self._write(tx, fact)
+
+    async def replay_spool(self, policy: Policy, new_id: Callable[[], str]) -> int:
+        """Commit the fresh tokens that were left in the spool; how many."""
+        return await replay(self, policy, new_id)
 
     async def prune(self, *, events_before: datetime) -> None:
         """Drop what is too old to be asked for."""
@@ -279,11 +293,14 @@ class Store:
         return await self._many("sessions_by_account", account_key=token.account_key, fingerprint=fingerprint)
 
     async def page(self, after: SessionKey | None, limit: int, status: Status | None = None) -> list[Session]:
-        """Up to *limit* sessions after *after*, by e-mail and fingerprint."""
+        """Up to *limit* sessions after *after*, by e-mail and fingerprint; one that can't be opened bars no list."""
         place = {"after_email": after.email if after else "", "after_fingerprint": after.fingerprint if after else ""}
-        if status is None:
-            return await self._many("sessions_page", limit=limit, **place)
-        return await self._many("sessions_page_by_status", status=status.value, limit=limit, **place)
+        async with self._backend.reading() as tx:
+            if status is None:
+                found = await tx.rows("sessions_page", limit=limit, **place)
+            else:
+                found = await tx.rows("sessions_page_by_status", status=status.value, limit=limit, **place)
+        return [self._readable(row) for row in found]
 
     async def spare(self, session_id: str) -> tuple[str, Token] | None:
         """The youngest token put aside for a session, with its id."""
@@ -310,31 +327,22 @@ class Store:
             at_risk_deadline: Those with an earlier deadline count as at risk.
         """
         async with self._backend.reading() as tx:
-            counts = await tx.rows("status_counts")
-            failing = await tx.row("count_failing")
-            at_risk = await tx.row("count_unrotated_since", deadline=rows.micros(at_risk_deadline))
-            overdue = await tx.row("count_overdue", now=rows.micros(self.now()))
-            due, deadline = await tx.row("next_due"), await tx.row("lowest_deadline")
-        return Standing(
-            {Status(status): count for status, count in counts},
-            failing[0] if failing else 0,
-            at_risk[0] if at_risk else 0,
-            overdue[0] if overdue else 0,
-            rows.instant(due[0]) if due and due[0] is not None else None,
-            rows.instant(deadline[0]) if deadline and deadline[0] is not None else None,
-        )
+            return await read_standing(tx, self.now(), at_risk_deadline)
 
-    async def count_due(self, until: datetime) -> int:
-        """How many nobody holds and are due by *until*."""
+    async def count_left(self, until: datetime, begun: datetime) -> int:
+        """How many a pass that began at *begun* would still take: due by *until*, held by nobody, not tried since."""
         async with self._backend.reading() as tx:
-            row = await tx.row("count_overdue", now=rows.micros(until))
-        return int(row[0]) if row else 0
+            return await number(tx, "count_left", now=rows.micros(until), begun=rows.micros(begun)) or 0
+
+    async def count_held_by_others(self, owner: str, until: datetime) -> int:
+        """How many that are due by *until* other processes hold."""
+        async with self._backend.reading() as tx:
+            return await number(tx, "count_held_by_others", owner=owner, now=rows.micros(until)) or 0
 
     async def count_rotated_since(self, since: datetime) -> int:
         """How many living sessions were rotated since."""
         async with self._backend.reading() as tx:
-            row = await tx.row("count_rotated_since", since=rows.micros(since))
-        return int(row[0]) if row else 0
+            return await number(tx, "count_rotated_since", since=rows.micros(since)) or 0
 
     async def tallies(self, since: datetime) -> dict[str, int]:
         """What the exchanges brought since, by word (`rotated`, `logged_out`, a `Reason`); whole minutes."""
@@ -342,17 +350,6 @@ class Store:
             return {
                 str(row[0]): int(row[1]) for row in await tx.rows("tallies_since", minute=int(since.timestamp()) // 60)
             }
-
-    # ------------------------------------------------------------ one-time links
-
-    async def issue_sign_in(self, hashed: str, expires_at: datetime) -> None:
-        async with self._backend.transaction() as tx:
-            await tx.row("insert_sign_in", hash=hashed, expires_at=rows.micros(expires_at))
-
-    async def use_sign_in(self, hashed: str) -> bool:
-        """Whether the link was good; it is used up now."""
-        async with self._backend.transaction() as tx:
-            return await tx.row("use_sign_in", hash=hashed, now=rows.micros(self.now())) is not None
 
     # ------------------------------------------------------------ the parts
 
@@ -374,9 +371,23 @@ class Store:
         row = await tx.row("session_by_id", id=session_id)
         return rows.session_from(row, self._sealer) if row else None
 
+    def _readable(self, row: rows.Row) -> Session:
+        """The session of *row*; without secrets where they can't be opened."""
+        try:
+            return rows.session_from(row, self._sealer)
+        except KeyProblem:
+            return rows.session_without_secrets(row)
+
     @staticmethod
     async def _write(tx: Transaction, *facts: Event) -> None:
         await tx.each("insert_event", [event_params(fact) for fact in facts])
+
+
+def _from_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""  # damaged: it will not open
 
 
 def _new_id() -> str:

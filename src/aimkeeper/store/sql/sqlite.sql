@@ -1,12 +1,14 @@
 -- Every statement of the embedded store. `-- name: word` begins one; the next comment line says what it is for.
--- {session} stands for the columns of a session, in the order `rows.py` reads them.
+-- {session} stands for the columns of a session, in the order `rows.py` reads them. INDEXED BY stands where SQLite, which
+-- knows no numbers of ours, would choose an index that leads over every session.
 
 -- name: claim_in_doubt
--- Takes what may have rotated without us hearing: it goes before everything else.
+-- Takes what lately may have rotated without us hearing: it goes before everything else, the freshest doubt first.
 UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
  WHERE rowid IN (
-         SELECT rowid FROM auth_sessions
-          WHERE owner IS NULL AND status = 'in_doubt' AND due_at <= :now ORDER BY due_at LIMIT :limit)
+         SELECT rowid FROM auth_sessions INDEXED BY auth_sessions_in_doubt
+          WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :now
+          ORDER BY COALESCE(doubt_at, due_at) DESC LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
 RETURNING {session};
 
@@ -15,7 +17,9 @@ RETURNING {session};
 UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
  WHERE rowid IN (
          SELECT rowid FROM auth_sessions
-          WHERE owner IS NULL AND due_at <= :now ORDER BY due_at LIMIT :limit)
+          WHERE owner IS NULL AND due_at <= :now
+            AND (due_at <= :begun OR (attempt = 0 AND last_token_update_date < :begun))
+          ORDER BY due_at LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
 RETURNING {session};
 
@@ -62,18 +66,18 @@ SELECT min(due_at) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL
 -- name: commit_rotation
 -- A fresh token: asks only that nobody rotated first. The revision tells whether the sealed part is still ours to write.
 UPDATE auth_sessions SET {write}, last_rotation_id = :claim_id
- WHERE id = :id AND generation = :held_generation AND revision = :held_revision RETURNING id;
+ WHERE id = :id AND generation = :held_generation AND revision = :held_revision RETURNING revision, fingerprint, spares, owner;
 
 -- name: commit_attempt
 -- Anything less than a rotation speaks only for the holder of the claim.
 UPDATE auth_sessions SET {write}
  WHERE id = :id AND generation = :held_generation AND revision = :held_revision
-   AND owner = :claim_owner AND claim_id = :claim_id RETURNING id;
+   AND owner = :claim_owner AND claim_id = :claim_id RETURNING revision, fingerprint, spares, owner;
 
 -- name: commit_touch
--- Handouts: only the sealed part changes.
-UPDATE auth_sessions SET sealed = :sealed, revision = revision + 1, updated_at = :now
- WHERE id = :id AND revision = :held_revision RETURNING id;
+-- Handouts, cookies: only the sealed part changes, and when whoami last recognised it.
+UPDATE auth_sessions SET sealed = :sealed, alive_at = :alive_at, revision = revision + 1, updated_at = :now
+ WHERE id = :id AND revision = :held_revision RETURNING revision, fingerprint, spares, owner;
 
 -- name: row_now
 -- The row as it is inside this transaction, with what tells whose it is.
@@ -133,11 +137,11 @@ UPDATE auth_sessions SET
  WHERE id = :id;
 
 -- name: revive
--- Undoes an end that was not its owner's, while the secrets are there.
+-- Undoes an end.
 UPDATE auth_sessions SET
   revision = revision + 1, status = 'in_doubt', cause = NULL, updated_at = :now, due_at = :now, ended_at = NULL,
   wipe_at = NULL, suspicion = NULL
- WHERE id = :id AND status = 'ended' AND account_key <> '' RETURNING id;
+ WHERE id = :id;
 
 -- name: wipe_ready
 SELECT id, user_email, generation FROM auth_sessions WHERE wipe_at <= :now ORDER BY wipe_at LIMIT :limit;
@@ -147,17 +151,21 @@ SELECT id, user_email, generation FROM auth_sessions WHERE wipe_at <= :now ORDER
 UPDATE auth_sessions SET sealed = x'', account_key = '', wipe_at = NULL, revision = revision + 1 WHERE id = :id;
 
 -- name: delete_row
-DELETE FROM auth_sessions WHERE id = :id;
+DELETE FROM auth_sessions WHERE id = :id RETURNING user_email;
 
 -- name: delete_events_of
 DELETE FROM events WHERE session_id = :id;
 
 -- name: insert_spare
+-- No row back: it is kept already.
 INSERT INTO spares (id, session_id, sealed, issued_at, kept_at, generation)
-VALUES (:id, :session_id, :sealed, :issued_at, :now, :generation);
+VALUES (:id, :session_id, :sealed, :issued_at, :now, :generation) ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- name: youngest_spare
 SELECT id, sealed FROM spares WHERE session_id = :session_id ORDER BY issued_at DESC, kept_at DESC LIMIT 1;
+
+-- name: count_spares
+SELECT spares FROM auth_sessions WHERE id = :id;
 
 -- name: delete_spare
 DELETE FROM spares WHERE id = :id;
@@ -182,7 +190,7 @@ SELECT id, at, kind, session_id, email, data FROM events WHERE id > :after ORDER
 -- name: ends_since
 -- What ended lately, and why.
 SELECT id, at, kind, session_id, email, data FROM events
- WHERE kind = 'ended' AND at >= :since ORDER BY id DESC LIMIT :limit;
+ WHERE kind = 'ended' AND at >= :since ORDER BY at DESC, id DESC LIMIT :limit;
 
 -- name: prune_events
 DELETE FROM events WHERE at < :before;
@@ -201,17 +209,27 @@ DELETE FROM tallies WHERE minute < :minute;
 SELECT status, count FROM status_counts;
 
 -- name: count_failing
-SELECT count(*) FROM auth_sessions WHERE attempt > 0 AND status <> 'ended';
+SELECT count(*) FROM auth_sessions INDEXED BY auth_sessions_failing WHERE attempt > 0 AND status <> 'ended';
 
 -- name: count_unrotated_since
 -- Sessions whose deadline shows that they were not rotated since; the few, not the many.
 SELECT count(*) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL AND deadline_at < :deadline;
 
 -- name: count_rotated_since
-SELECT count(*) FROM auth_sessions WHERE last_token_update_date >= :since AND status <> 'ended';
+-- The living ones less those that were not: the few are counted, not the many.
+SELECT (SELECT COALESCE(sum(count), 0) FROM status_counts WHERE status <> 'ended')
+     - (SELECT count(*) FROM auth_sessions WHERE last_token_update_date < :since AND status <> 'ended');
 
 -- name: count_overdue
 SELECT count(*) FROM auth_sessions WHERE owner IS NULL AND due_at < :now;
+
+-- name: count_left
+-- What a pass that began then would still take.
+SELECT count(*) FROM auth_sessions
+ WHERE owner IS NULL AND due_at <= :now AND (due_at <= :begun OR (attempt = 0 AND last_token_update_date < :begun));
+
+-- name: count_held_by_others
+SELECT count(*) FROM auth_sessions WHERE owner IS NOT NULL AND owner <> :owner AND due_at <= :now;
 
 -- name: lowest_deadline
 SELECT min(deadline_at) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL;
@@ -225,6 +243,10 @@ UPDATE owners SET tick_at = :now WHERE id = :id AND dead_at IS NULL RETURNING id
 
 -- name: mark_owner_dead
 UPDATE owners SET dead_at = :now WHERE id = :id AND dead_at IS NULL RETURNING id;
+
+-- name: free_ended_claims_of
+-- What its owner ended while it was held has no token left to doubt, and must not come due.
+UPDATE auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL WHERE owner = :owner AND status = 'ended';
 
 -- name: doubt_claims_of
 -- Nobody knows whether the dead holder's tokens left.
@@ -264,3 +286,73 @@ DELETE FROM sign_ins WHERE hash = :hash AND expires_at > :now RETURNING hash;
 
 -- name: prune_sign_ins
 DELETE FROM sign_ins WHERE expires_at <= :now;
+
+-- name: fleet
+SELECT revision, outage_at, recovered_at, probe_at, probe_gap, held_at, throttled_until, paused_at, paused_until
+  FROM fleet WHERE one = 1;
+
+-- name: change_fleet
+-- No row back: another process changed it first.
+UPDATE fleet SET
+  revision = revision + 1, outage_at = :outage_at, recovered_at = :recovered_at, probe_at = :probe_at,
+  probe_gap = :probe_gap, held_at = :held_at, throttled_until = :throttled_until, paused_at = :paused_at,
+  paused_until = :paused_until
+ WHERE one = 1 AND revision = :revision RETURNING revision;
+
+-- name: recall_ends
+-- Ends declared just before a mass death was recognised: suspected instead. An owner's own end stays.
+UPDATE auth_sessions INDEXED BY auth_sessions_ended SET
+  status = 'suspected', cause = NULL, ended_at = NULL, wipe_at = NULL, due_at = :now, revision = revision + 1
+ WHERE status = 'ended' AND ended_at >= :since AND account_key <> ''
+   AND cause IN ('server_ended', 'double_spent', 'idle_timeout', 'token_expired', 'unknown')
+RETURNING id, user_email, generation;
+
+-- name: retry_suspected
+-- Suspected ones are tried from the start, at once.
+UPDATE auth_sessions SET
+  status = 'in_doubt', suspicion = NULL, due_at = :now, revision = revision + 1
+ WHERE id IN (SELECT id FROM auth_sessions WHERE status = 'suspected' AND owner IS NULL LIMIT :limit)
+RETURNING id;
+
+-- name: retry_failing
+-- The upstream answers again: nobody waits any longer for what it could not do.
+UPDATE auth_sessions SET due_at = :now, revision = revision + 1
+ WHERE id IN (
+         SELECT id FROM auth_sessions INDEXED BY auth_sessions_failing
+          WHERE attempt > 0 AND status <> 'ended' AND owner IS NULL AND due_at > :now LIMIT :limit)
+RETURNING id;
+
+-- name: retriage
+-- Due later than any rule can have set it: written while the clock stood elsewhere.
+UPDATE auth_sessions SET due_at = :now, revision = revision + 1
+ WHERE id IN (
+         SELECT id FROM auth_sessions INDEXED BY auth_sessions_due
+          WHERE owner IS NULL AND due_at > min(:latest, :latest_unfailed)
+            AND (due_at > :latest OR (due_at > :latest_unfailed AND attempt = 0)) LIMIT :limit)
+RETURNING id;
+
+-- name: login_book
+SELECT owner, failed_at, not_before FROM logins WHERE email = :email;
+
+-- name: begin_login
+-- No row back: somebody else is logging this account in.
+INSERT INTO logins (email, owner, failed_at) VALUES (:email, :owner, :nothing)
+ON CONFLICT (email) DO UPDATE SET owner = excluded.owner
+ WHERE logins.owner IS NULL OR logins.owner = excluded.owner RETURNING failed_at, not_before;
+
+-- name: finish_login
+UPDATE logins SET owner = NULL, failed_at = :failed_at, not_before = :not_before
+ WHERE email = :email AND owner = :owner RETURNING email;
+
+-- name: delete_login_of
+-- What is remembered of an account's logins goes with its last session.
+DELETE FROM logins WHERE email = :email AND NOT EXISTS (SELECT 1 FROM auth_sessions WHERE user_email = :email);
+
+-- name: free_logins_of
+-- A dead process logs nobody in.
+UPDATE logins SET owner = NULL WHERE owner = :owner;
+
+-- name: fleet_events
+-- Facts about the whole fleet, the latest last.
+SELECT id, at, kind, session_id, email, data FROM events
+ WHERE session_id IS NULL AND id > :after ORDER BY id LIMIT :limit;

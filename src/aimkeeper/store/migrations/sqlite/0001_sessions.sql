@@ -44,7 +44,7 @@ CREATE TABLE auth_sessions (
   ring                    BLOB NOT NULL,               -- the last 16 exchanges
   owner                   TEXT,                        -- who holds it now
   claim_id                TEXT,
-  claimed_at              INTEGER,                     -- microseconds since the machine booted
+  claimed_at              INTEGER,                     -- microseconds on the machine's clock that stands still in sleep
   last_rotation_id        TEXT,                        -- the claim that brought the present token
   UNIQUE (user_email, fingerprint)
 ) STRICT;
