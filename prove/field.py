@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from aimkeeper.core.session import Session
 from aimkeeper.engine.entry import LogIn
 from aimkeeper.service import Service, open_service
 from aimkeeper.settings import Settings, say_duration
-from aimkeeper.simulator import Faults, Rules, Simulator, running
+from aimkeeper.simulator import Faults, Rules, Running, Simulator, running
 
 DEVICE = "d" * 50
 PASSWORD = "a password of the trial's"
@@ -42,7 +42,7 @@ class Setup:
     max_rate: float = 1000.0
     remembered: bool = False
 
-    def settings(self, folder: Path, url: str) -> Settings:
+    def settings(self, folder: Path, url: str, *, max_rate: float | None = None) -> Settings:
         return Settings(
             data_dir=folder,
             aimharder_url=url,
@@ -52,7 +52,7 @@ class Setup:
             upstream_timeout=min(
                 timedelta(seconds=self.timeout), timedelta(seconds=(self.idle - self.refresh_every) / 4)
             ),
-            max_rate=self.max_rate,
+            max_rate=max_rate or self.max_rate,
             login_rate=100.0,
         )
 
@@ -66,6 +66,8 @@ class Score:
         lost: Sessions dead upstream, or whose live token is neither in the store nor among the spares.
         ended: Sessions the store took for ended.
         stranded: Alive, but the token held is not the newest and is not accepted either.
+        reuse: Times a spent token was presented; to confirm an end it is presented once more.
+        reused: Sessions to which that happened.
     """
 
     sessions: int = 0
@@ -74,31 +76,45 @@ class Score:
     ended: int = 0
     stranded: int = 0
     reuse: int = 0
+    reused: int = 0
     concurrent: int = 0
     replies_lost: int = 0
     claims_left: int = 0
     causes: dict[str, int] = field(default_factory=dict)
+    note: str = ""
 
     def __str__(self) -> str:
         told = [
             f"{self.sessions} sessions, {self.rotations} rotations, {self.lost} lost, {self.ended} ended",
-            f"reuse {self.reuse}, concurrent {self.concurrent}, replies lost {self.replies_lost}",
+            f"reuse {self.reuse} (of {self.reused} sessions), concurrent {self.concurrent}",
+            f"replies lost {self.replies_lost}",
         ]
+        if not self.rotations:
+            return self.note
         if self.causes:
             told.append(", ".join(f"{cause} {count}" for cause, count in sorted(self.causes.items())))
-        return "; ".join(told)
+        return "; ".join([*told, self.note] if self.note else told)
 
 
 class Field:
     """A running trial."""
 
-    def __init__(self, setup: Setup, sim: Simulator, url: str, service: Service, folder: Path) -> None:
+    def __init__(self, setup: Setup, site: Running, service: Service, folder: Path, stack: AsyncExitStack) -> None:
         self.setup = setup
-        self.sim = sim
-        self.url = url
+        self.sim = site.sim
+        self.url = site.url
         self.service = service
         self.folder = folder
+        self._port = site.port
+        self._stack = stack
         self._workers: list[asyncio.subprocess.Process] = []
+
+    async def close_upstream(self) -> None:
+        """Nobody listens where AimHarder was."""
+        await self._stack.aclose()
+
+    async def reopen_upstream(self) -> None:
+        await self._stack.enter_async_context(running(self.sim, port=self._port))
 
     async def populate(self) -> None:
         """Adopt, or log in, the trial's sessions; the faults begin after that."""
@@ -116,30 +132,57 @@ class Field:
 
     async def worker(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         """Start one more worker process."""
-        settings = self.setup.settings(self.folder, self.url)
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "aimkeeper",
-            "worker",
-            *arguments,
-            env={
-                "PATH": os.environ.get("PATH", ""),
-                "AIMKEEPER_DATA_DIR": str(self.folder),
-                "AIMHARDER_URL": self.url,
-                "AIMHARDER_LOGIN_URL": self.url,
-                "AIMKEEPER_REFRESH_EVERY": say_duration(settings.refresh_every),
-                "AIMKEEPER_IDLE_TIMEOUT": say_duration(settings.idle_timeout),
-                "AIMKEEPER_UPSTREAM_TIMEOUT": say_duration(settings.timeout),
-                "AIMKEEPER_MAX_RATE": f"{settings.max_rate:g}",
-                **environment,
-            },
+            *_program("worker", *arguments),
+            env=self._environment() | environment,
             cwd=self.folder,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
         self._workers.append(process)
         return process
+
+    async def run_once(self, *arguments: str) -> tuple[int, str]:
+        """Run one command to its end; its exit status and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            *_program(*arguments),
+            env=self._environment(),
+            cwd=self.folder,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(30):
+            said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+    def _environment(self) -> dict[str, str]:
+        settings = self.setup.settings(self.folder, self.url)
+        return {
+            "PATH": os.environ.get("PATH", ""),
+            "AIMKEEPER_DATA_DIR": str(self.folder),
+            "AIMHARDER_URL": self.url,
+            "AIMHARDER_LOGIN_URL": self.url,
+            "AIMKEEPER_REFRESH_EVERY": say_duration(settings.refresh_every),
+            "AIMKEEPER_IDLE_TIMEOUT": say_duration(settings.idle_timeout),
+            "AIMKEEPER_UPSTREAM_TIMEOUT": say_duration(settings.timeout),
+            "AIMKEEPER_MAX_RATE": f"{settings.max_rate:g}",
+            "AIMKEEPER_LOGIN_RATE": f"{settings.login_rate:g}",
+        }
+
+    async def held_by(self, worker: asyncio.subprocess.Process) -> int:
+        """How many sessions a worker process has claimed now."""
+        owners = {owner.id for owner in await self.service.store.owners.everyone() if owner.pid == worker.pid}
+        return sum(session.owner in owners for session in await self.sessions())
+
+    async def says_not_ready(self, url: str) -> bool:
+        """Wait until a worker that listens says what is wrong, with 503."""
+        async with ClientBuilder().build() as client:
+            for _ in range(200):
+                answer = await client.get(url).build().send()
+                if answer.status == 503:
+                    return "can't" in await answer.text()
+                await asyncio.sleep(0.05)
+        return False
 
     async def ready(self, url: str) -> None:
         """Wait until a worker that listens looks for work."""
@@ -180,6 +223,7 @@ class Field:
             score.sessions += 1
             score.claims_left += session.owner is not None
             truth = self.sim.truth(session.email, session.fingerprint)
+            score.reused += truth.reuse > 0
             held = [session.secrets.token.text] if session.secrets.token else []
             spare = await self.service.store.spare(session.id)
             held += [spare[1].text] if spare else []
@@ -197,16 +241,22 @@ class Field:
         return sum(fact.kind is kind for facts in told for fact in facts)
 
 
+def _program(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "aimkeeper", *arguments]
+
+
 @asynccontextmanager
-async def field_of(setup: Setup, *, seed: int = 1) -> AsyncIterator[Field]:
+async def field_of(setup: Setup, *, folder: Path | None = None, seed: int = 1) -> AsyncIterator[Field]:
     """A simulator and an empty database; no worker yet."""
     sim = Simulator(setup.rules, Faults(), clock=SystemClock(), rng=Random(seed))
     with tempfile.TemporaryDirectory(prefix="aimkeeper-prove-") as name:
-        folder = Path(name)
-        async with running(sim) as site, open_service(setup.settings(folder, site.url)) as service:
-            trial = Field(setup, sim, site.url, service, folder)
-            try:
-                yield trial
-            finally:
-                sim.faults = Faults()
-                await trial.stop_all()
+        place = folder or Path(name)
+        async with AsyncExitStack() as stack:
+            site = await stack.enter_async_context(running(sim))
+            async with open_service(setup.settings(place, site.url)) as service:
+                trial = Field(setup, site, service, place, stack)
+                try:
+                    yield trial
+                finally:
+                    sim.faults = Faults()
+                    await trial.stop_all()

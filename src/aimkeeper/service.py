@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
+from uuid import UUID
 
 from aimkeeper.clock import Clock, SystemClock
 from aimkeeper.core.errors import AmbiguousSession, StoreUnavailable, UnknownSession
@@ -20,6 +21,7 @@ from aimkeeper.engine.keeper import Keeper
 from aimkeeper.engine.pace import Pace
 from aimkeeper.engine.passes import Passes
 from aimkeeper.engine.refresh import Refresher
+from aimkeeper.engine.verdicts import Verdicts
 from aimkeeper.engine.worker import Worker
 from aimkeeper.settings import Settings
 from aimkeeper.store.ownership import FileLocks
@@ -68,10 +70,10 @@ class Service:
         self.clock = surroundings.clock
         self.refresher = Refresher(keeper)
         self.holders = Holders(keeper, self.refresher)
+        self.verdicts = Verdicts(keeper)
         self.passes = Passes(keeper, self.refresher, concurrency=settings.concurrency)
         self.entry = Entry(
             keeper,
-            login_pace=Pace(surroundings.clock, settings.login_rate),
             fingerprint=default_fingerprint(settings),
             random_bytes=surroundings.random_bytes,
         )
@@ -148,7 +150,8 @@ def store_of(settings: Settings, surroundings: Surroundings) -> Store:
         return load_sealer(settings.secret_keys, key_file_of(settings), store_is_sealed=store_is_sealed)
 
     locks = FileLocks(path.parent / f"{path.name}-owners")
-    return Store(Sqlite(path, inline=surroundings.inline), sealers, locks, surroundings.clock)
+    backend = Sqlite(path, inline=surroundings.inline)
+    return Store(backend, sealers, locks, surroundings.clock, spool_folder=path.parent / f"{path.name}-spool")
 
 
 @asynccontextmanager
@@ -186,14 +189,16 @@ async def open_service(
                 policy_of(settings),
                 around.clock,
                 pace=Pace(around.clock, settings.max_rate),
+                login_pace=Pace(around.clock, settings.login_rate),
                 owner=await store.owners.enrol(name, role),
                 dice=around.dice,
+                new_id=lambda: str(UUID(bytes=around.random_bytes(16), version=4)),
                 seam=around.seam,
             )
             try:
                 yield Service(settings, store, keeper, around)
             finally:
-                keeper.draining = True
+                keeper.drain()
                 await keeper.flights.all_landed()
                 # A store that is gone now finds out later who left: the lock is free.
                 with suppress(StoreUnavailable):

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aimkeeper.clock import Clock
@@ -14,15 +15,22 @@ if TYPE_CHECKING:
     from aimkeeper.store.store import Store
 
 LARGEST_GROUP = 500
-# While the store is away, changes wait in memory and are tried again this often, in seconds.
+# While the store is away, changes are tried again this often, in seconds.
 FIRST_RETRY, LAST_RETRY = 0.1, 1.0
+# Who must stop waits this long for a store that is away, once the fresh tokens are in the spool; much longer if the
+# spool can't be written either, for then they exist in memory only.
+PATIENCE, LAST_PATIENCE = 10.0, 60.0
 
 _Waiting = tuple[Change, asyncio.Future["Result"], float]
+# Where a group's fresh tokens lie on the disk, (None,) when it held none; None while they are in memory only.
+_Spooled = tuple[Path | None] | None
 
 
 class Committer:
     """
     Writes changes in groups, in the order in which they came.
+
+    While the store is away, the fresh tokens among them are put into the spool at once: a killed process loses none.
 
     Attributes:
         exposed: Told how long each change existed in memory only, in seconds.
@@ -34,6 +42,7 @@ class Committer:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._pump: asyncio.Task[None] | None = None
+        self._hurried_at: float | None = None
         self.exposed: Callable[[float], None] = lambda _seconds: None
         self.trouble: Callable[[StoreUnavailable], None] = lambda _error: None
 
@@ -46,6 +55,11 @@ class Committer:
             self._pump = asyncio.get_running_loop().create_task(self._run(), name="committer")
         return await landing
 
+    def hurry(self) -> None:
+        """We are to stop: do not wait for a store that is away longer than `PATIENCE`."""
+        if self._hurried_at is None:
+            self._hurried_at = self._clock.monotonic()
+
     async def _run(self) -> None:
         try:
             while self._waiting:
@@ -56,11 +70,16 @@ class Committer:
 
     async def _write(self, group: list[_Waiting]) -> None:
         wait = FIRST_RETRY
+        spooled: _Spooled = None
         while True:
             try:
                 results = await self._store.commit([change for change, _, _ in group])
             except StoreUnavailable as error:
                 self.trouble(error)
+                spooled = spooled or self._spool(group)
+                if self._is_out_of_patience(safe=spooled is not None):
+                    _fail(group, error)
+                    return
                 await self._clock.sleep(wait)
                 wait = min(wait * 2, LAST_RETRY)
             except Exception as error:  # noqa: BLE001 (whatever a poison row raises)
@@ -68,17 +87,37 @@ class Committer:
                 return
             else:
                 break
+        if spooled and spooled[0]:
+            self._store.spool.remove(spooled[0])
         now = self._clock.monotonic()
         for (_, landing, since), result in zip(group, results, strict=True):
             self.exposed(now - since)
             if not landing.done():
                 landing.set_result(result)
 
+    def _spool(self, group: list[_Waiting]) -> _Spooled:
+        try:
+            return (self._store.spool.save([change for change, _, _ in group]),)
+        except StoreUnavailable as error:
+            self.trouble(error)
+            return None
+
+    def _is_out_of_patience(self, *, safe: bool) -> bool:
+        if self._hurried_at is None:
+            return False
+        return self._clock.monotonic() - self._hurried_at >= (PATIENCE if safe else LAST_PATIENCE)
+
     async def _split(self, group: list[_Waiting], error: Exception) -> None:
         """A row that can't be written must fail alone."""
         if len(group) == 1:
-            group[0][1].set_exception(error)
+            _fail(group, error)
             return
         middle = len(group) // 2
         await self._write(group[:middle])
         await self._write(group[middle:])
+
+
+def _fail(group: list[_Waiting], error: Exception) -> None:
+    for _, landing, _ in group:
+        if not landing.done():
+            landing.set_exception(error)

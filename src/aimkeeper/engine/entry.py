@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from aimkeeper.core.begin import Adoption, adopted, logged_in
 from aimkeeper.core.errors import (
@@ -14,16 +13,16 @@ from aimkeeper.core.errors import (
     ConfigError,
     LockedOut,
     ProtocolChanged,
+    StoreUnavailable,
     UpstreamRefused,
     UpstreamUnavailable,
 )
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.outcome import LoggedIn, LoginProblem, LoginRefused
-from aimkeeper.core.session import Cause, Session, SessionKey, Status
+from aimkeeper.core.session import Cause, Session, SessionKey
 from aimkeeper.core.token import Fingerprint, random_fingerprint
 from aimkeeper.engine.flight import Flights, outlived
 from aimkeeper.engine.keeper import Keeper
-from aimkeeper.engine.pace import Pace
 
 if TYPE_CHECKING:
     from aimkeeper.store.store import Store
@@ -58,13 +57,11 @@ class Entry:
         self,
         keeper: Keeper,
         *,
-        login_pace: Pace,
         fingerprint: Fingerprint | None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._keeper = keeper
         self._store: Store = keeper.store
-        self._login_pace = login_pace
         self._fingerprint = fingerprint
         self._random_bytes = random_bytes
         self._logins: Flights[Session] = Flights()
@@ -105,7 +102,7 @@ class Entry:
         """
         jar, cause = session.jar, Cause.LOGGED_OUT_HERE
         ended = await self._store.end(session.id, cause, self._store.now() + self._keeper.policy.wipe_after)
-        if session.status is not Status.ENDED:
+        if session.cause is not cause:
             self._keeper.hearers.tell(
                 Event(
                     kind=EventKind.ENDED,
@@ -128,7 +125,8 @@ class Entry:
     async def _log_in(self, wish: LogIn, fingerprint: Fingerprint) -> Session:
         # A store that can't be written would lose the token a login brings: ask it first.
         await self._store.check_writable()
-        await self._login_pace.turn()
+        await self._keeper.breaker.check_open(asked_by_operator=True)
+        await self._keeper.login_pace.turn()
         answer = await self._keeper.upstream.log_in(wish.email, wish.password, fingerprint)
         if isinstance(answer, LoginRefused):
             raise refusal(answer)
@@ -144,7 +142,13 @@ class Entry:
         key = SessionKey(wish.email, fingerprint)
         password = wish.password if wish.remember else await self._still_remembered(key, wish.password)
         session = logged_in(
-            self._new_id(), key, answer, self._keeper.policy, now, password=password, session_type=wish.session_type
+            self._keeper.new_id(),
+            key,
+            answer,
+            self._keeper.policy,
+            now,
+            password=password,
+            session_type=wish.session_type,
         )
         fact = Event(
             kind=EventKind.LOGGED_IN,
@@ -153,7 +157,14 @@ class Entry:
             email=session.email,
             data={"remembered": password is not None, "token": answer.token.mark()},
         )
-        stored = await self._store.put(session, fact, replacing=True)
+        try:
+            stored = await self._store.put(session, fact, replacing=True)
+        except StoreUnavailable:
+            self._store.spool.save_login(session)
+            raise StoreUnavailable(
+                "the login is good, but the database is away: it lies sealed in the spool, and is stored as soon as "
+                "the database is back."
+            ) from None
         self._keeper.hearers.tell(replace(fact, session_id=stored.id))
         return stored
 
@@ -167,7 +178,7 @@ class Entry:
     ) -> Session | AlreadyKept | ConfigError:
         now = self._store.now()
         host = self._keeper.upstream.site.base_host
-        session = adopted(self._new_id(), adoption, host, self._keeper.policy, now, delay=delay)
+        session = adopted(self._keeper.new_id(), adoption, host, self._keeper.policy, now, delay=delay)
         if adoption.ref:
             for other in await self._store.by_ref(adoption.ref):
                 if other.key != adoption.key:
@@ -192,9 +203,6 @@ class Entry:
         if len(known) == 1:
             return known[0].fingerprint
         return self._fingerprint or random_fingerprint(self._random_bytes)
-
-    def _new_id(self) -> str:
-        return str(UUID(bytes=self._random_bytes(16), version=4))
 
 
 def refusal(

@@ -59,7 +59,9 @@ class Holders:
     def _is_young(self, session: Session, now: datetime) -> bool:
         # A session just adopted was not rotated by us: its age is unknown.
         fresh = session.rotations > 0 or session.setrefresh_count > 0
-        return fresh and session.status is Status.ACTIVE and now - session.rotated_at < self._keeper.policy.young
+        # Below zero by a little: it landed while we looked. By much: the clock was set back since.
+        age = abs(now - session.rotated_at)
+        return fresh and session.status is Status.ACTIVE and age < self._keeper.policy.young
 
     async def _find(self, token: Token, fingerprint: Fingerprint) -> tuple[Session, Handout | None]:
         digest = token.digest()

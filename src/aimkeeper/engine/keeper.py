@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, assert_never
 from aimkeeper.clock import Clock
 from aimkeeper.core import policy as rules
 from aimkeeper.core.change import Change, Claim, Kind, SecretsEdit, touch
-from aimkeeper.core.errors import AimkeeperError
+from aimkeeper.core.errors import StoreUnavailable
 from aimkeeper.core.events import Event
-from aimkeeper.core.outcome import InDoubt, LoggedOut, Outcome, Reason, Rotated, WhoAmI
+from aimkeeper.core.outcome import InDoubt, Life, LoggedOut, Outcome, Reason, Rotated, WhoAmI
 from aimkeeper.core.policy import Exchange, Policy
+from aimkeeper.core.relogin import has_hope
 from aimkeeper.core.session import Handout, Session, Turn
 from aimkeeper.core.token import Token
-from aimkeeper.core.verdict import Step, conclude, next_step, reopen, resume_at
+from aimkeeper.core.verdict import Step, conclude, give_back, hold, next_step, put_off, reopen, resume_at
 from aimkeeper.engine.committer import Committer
 from aimkeeper.engine.flight import Flights
+from aimkeeper.engine.outage import Breaker
 from aimkeeper.engine.pace import Pace
+from aimkeeper.engine.relogin import Relogin
 
 if TYPE_CHECKING:
     from aimkeeper.store.commits import Result
@@ -61,7 +64,10 @@ class Keeper:
     Rotates claimed sessions, one flight each.
 
     Args:
+        pace: Of all requests.
+        login_pace: Of automatic and public logins.
         owner: This process's id on the register of owners.
+        new_id: Makes the ids of sessions.
         seam: Called with the name of each point at which a crash is interesting; for tests.
     """
 
@@ -73,8 +79,10 @@ class Keeper:
         clock: Clock,
         *,
         pace: Pace,
+        login_pace: Pace,
         owner: str,
         dice: Random,
+        new_id: Callable[[], str],
         seam: Seam = lambda _point: None,
     ) -> None:
         self.store = store
@@ -82,18 +90,34 @@ class Keeper:
         self.policy = policy
         self.clock = clock
         self.pace = pace
+        self.login_pace = login_pace
         self.owner = owner
         self.dice = dice
+        self.new_id = new_id
         self.committer = Committer(store, clock)
+        self.breaker = Breaker(store, clock, policy, pace)
+        self.relogin = Relogin(store, upstream, policy, clock, committer=self.committer, pace=login_pace, dice=dice)
         self.flights: Flights[Session | None] = Flights()
         self.hearers = Hearers(events=[], turns=[], lateness=[], faults=[])
+        self.breaker.hear = self.hearers.tell
         self.draining = False
         self._seam = seam
 
-    def launch(self, claim: Claim) -> asyncio.Task[Session | None]:
-        """Start keeping a claimed session; the task brings what it became, None when it was forgotten meanwhile."""
+    def launch(self, claim: Claim, *, accepted: bool = False) -> asyncio.Task[Session | None]:
+        """
+        Start keeping a claimed session; the task brings what it became, None when it was forgotten meanwhile.
+
+        Args:
+            claim: Ours, and not yet used.
+            accepted: An operator accepted the verdict that is held back: it is carried out, whatever the fleet's state.
+        """
         self._seam("after_claim")
-        return self.flights.start(claim.session.id, lambda: self._keep(claim))
+        return self.flights.start(claim.session.id, lambda: self._keep(claim, accepted=accepted))
+
+    def drain(self) -> None:
+        """Send nothing more, and do not wait long for a store that is away; what was sent still commits."""
+        self.draining = True
+        self.committer.hurry()
 
     async def hand_out(self, session: Session, *handouts: Handout) -> Session:
         """Record tokens that callers were given, or came with."""
@@ -101,45 +125,48 @@ class Keeper:
         news = [h for h in handouts if h.digest not in known or (h.presented and not known[h.digest].presented)]
         if not news:
             return session
-        result = await self.committer.commit(touch(session, *news))
+        result = await self.committer.commit(touch(session, SecretsEdit(handouts=tuple(news))))
         return result.session or session
 
     async def who_am_i(self, session: Session) -> WhoAmI:
-        """Ask upstream whose the cookies are; the answer's cookies are kept."""
+        """Ask upstream whose the cookies are; that they were recognised, and the answer's cookies, are kept."""
         self.pace.take()
-        answer = await self.upstream.who_am_i(session.jar)
-        if answer.cookies:
+        answer = rules.believed(await self.upstream.who_am_i(session.jar), session)
+        if answer.life is Life.ALIVE:
             edit = SecretsEdit(cookies=answer.cookies)
-            after = replace(session, secrets=edit.apply(session.secrets))
-            await self.committer.commit(Change(kind=Kind.TOUCH, before=session, after=after, edit=edit))
+            await self.committer.commit(touch(session, edit, alive_at=self.store.now()))
         return answer
 
-    async def _keep(self, claim: Claim) -> Session | None:
+    async def _keep(self, claim: Claim, *, accepted: bool) -> Session | None:
         """Climb as many rungs as can be climbed now: mostly one, a rotation."""
         held = claim
         try:
-            claim = replace(claim, session=reopen(claim.session))
+            if not accepted:
+                claim = replace(claim, session=reopen(claim.session, self.store.now()))
             while True:
                 held = claim
-                change = await self._step(claim)
-                if change is None:
-                    await self.store.free(claim)
-                    return await self.store.get(claim.session.id)
+                change = await self._step(claim, accepted=accepted)
                 result = await self._commit(change)
                 if change.release or result.session is None or not result.holds:
                     return result.session
                 claim = replace(claim, session=result.session)
-        except AimkeeperError:
+        except StoreUnavailable:
+            # Only while we stop: otherwise the committer waits for the store. Fresh tokens are in the spool.
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the session must not stay claimed for ever)
             for hear in self.hearers.faults:
                 hear(error)
             return await self._give_up(held)
 
-    async def _step(self, claim: Claim) -> Change | None:
-        """The next rung's change; None when the claim may no longer be used."""
-        now = self.store.now()
-        step = next_step(claim.session, now)
+    async def _step(self, claim: Claim, *, accepted: bool) -> Change:
+        """The next rung's change; the claim is given back as it was when it may not be used."""
+        try:
+            return await self._climb(claim, next_step(claim.session, self.store.now()), accepted=accepted)
+        except StoreUnavailable:
+            # The store is asked only before anything is sent.
+            return give_back(claim)
+
+    async def _climb(self, claim: Claim, step: Step, *, accepted: bool) -> Change:
         match step:
             case Step.SPEND:
                 via = "setrefresh" if claim.session.setrefresh_due and not claim.session.suspicion else "token_update"
@@ -147,24 +174,24 @@ class Keeper:
             case Step.ASK:
                 return await self._ask(claim)
             case Step.WAIT:
-                waiting = replace(claim.session, due_at=resume_at(claim.session))
-                return Change(kind=Kind.ATTEMPT, before=claim.session, after=waiting, claim=claim)
+                return put_off(claim, resume_at(claim.session))
             case Step.SPARE:
                 return await self._try_spare(claim)
             case Step.CONCLUDE:
-                return conclude(claim, self.policy, now)
+                return await self._conclude(claim, accepted=accepted)
             case _:
                 assert_never(step)
 
-    async def _spend(self, claim: Claim, token: Token, via: str, spare: str | None = None) -> Change | None:
+    async def _spend(self, claim: Claim, token: Token, via: str, spare: str | None = None) -> Change:
         self._seam("before_send")
         if not self._may_send(claim):
-            return None
+            return give_back(claim)
         session = claim.session
         since = self.clock.monotonic()
         ask = self.upstream.set_refresh if via == "setrefresh" else self.upstream.rotate
         outcome = await ask(token, session.fingerprint, session.jar)
         self._seam("after_answer")
+        self.breaker.note(session.id, outcome)
         return self._settle(claim, outcome, self._exchange(via, since), spare)
 
     def _settle(self, claim: Claim, outcome: Outcome, exchange: Exchange, spare: str | None) -> Change:
@@ -176,16 +203,16 @@ class Keeper:
         # A logout is only the first rung: the ladder is climbed on under the same claim.
         return replace(change, release=not isinstance(outcome, LoggedOut))
 
-    async def _ask(self, claim: Claim) -> Change | None:
+    async def _ask(self, claim: Claim) -> Change:
         if not self._may_send(claim):
-            return None
+            return give_back(claim)
         self.pace.take()
         since = self.clock.monotonic()
-        answer = await self.upstream.who_am_i(claim.session.jar)
-        change = rules.settle_whoami(claim, answer, self.policy, self._exchange("whoami", since))
+        answer = rules.believed(await self.upstream.who_am_i(claim.session.jar), claim.session)
+        change = rules.settle_whoami(claim, answer, self._exchange("whoami", since))
         return replace(change, release=False)
 
-    async def _try_spare(self, claim: Claim) -> Change | None:
+    async def _try_spare(self, claim: Claim) -> Change:
         found = await self.store.spare(claim.session.id)
         if found is None:
             suspicion = claim.session.suspicion
@@ -195,6 +222,16 @@ class Keeper:
         spare, token = found
         self.pace.take()
         return await self._spend(claim, token, "spare", spare)
+
+    async def _conclude(self, claim: Claim, *, accepted: bool) -> Change:
+        """The verdict: held back while the upstream is in trouble, put right by a new login where that is possible."""
+        fleet = await self.breaker.look(afresh=True)
+        now = self.store.now()
+        if fleet.freezes_verdicts and not accepted:
+            return hold(claim, self.policy, now)
+        if not has_hope(claim.session, self.policy, now):
+            return conclude(claim, self.policy, now)
+        return await self.relogin.attempt(claim) if self._may_send(claim) else give_back(claim)
 
     async def _commit(self, change: Change) -> "Result":
         self._seam("before_commit")

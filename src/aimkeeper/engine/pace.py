@@ -4,6 +4,9 @@ from aimkeeper.clock import Clock
 
 # Unused allowance is kept for this long: enough to claim several sessions at a time, too little for a herd.
 BURST_SECONDS = 0.25
+# An upstream that wants fewer requests gets a tenth less each time it says so. Each answer it gives willingly wins a
+# two-hundredth back, each second a hundredth: so a rate settles at which about one answer in twenty still says so.
+SLOWER_BY, FASTER_PER_ANSWER, FASTER_PER_SECOND, SLOWEST = 0.1, 0.005, 0.01, 0.05
 
 
 class Pace:
@@ -18,13 +21,15 @@ class Pace:
         self._clock = clock
         self._fleet_rate = rate
         self._share = 1
+        self._limit = 1.0
+        self._slowed = 1.0
         self._level = self._depth
         self._filled_at = clock.monotonic()
 
     @property
     def rate(self) -> float:
         """This process's part, per second."""
-        return self._fleet_rate / self._share
+        return self._fleet_rate / self._share * self._limit * self._slowed
 
     @property
     def _depth(self) -> float:
@@ -34,6 +39,22 @@ class Pace:
         """Say how many processes draw on the fleet's rate, this one included."""
         self._fill()
         self._share = max(processes, 1)
+
+    def limit(self, share: float) -> None:
+        """Use only this *share* of the rate, above 0 to 1: the upstream is coming back."""
+        if share != self._limit:
+            self._fill()
+            self._limit = share
+            self._level = min(self._level, self._depth)
+
+    def slow_down(self) -> None:
+        """The upstream wants fewer requests: a tenth less, and back up by and by."""
+        self._fill()
+        self._slowed = max(self._slowed * (1 - SLOWER_BY), SLOWEST)
+
+    def speed_up(self) -> None:
+        """The upstream answered willingly."""
+        self._slowed = min(self._slowed + FASTER_PER_ANSWER, 1.0)
 
     def allowance(self) -> int:
         """How many may start now; 0 when in debt."""
@@ -59,5 +80,6 @@ class Pace:
 
     def _fill(self) -> None:
         now = self._clock.monotonic()
-        self._level = min(self._level + (now - self._filled_at) * self.rate, self._depth)
-        self._filled_at = now
+        passed, self._filled_at = now - self._filled_at, now
+        self._level = min(self._level + passed * self.rate, self._depth)
+        self._slowed = min(self._slowed + passed * FASTER_PER_SECOND, 1.0)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from aimkeeper.core.change import Claim
 from aimkeeper.core.errors import AimkeeperError
 from aimkeeper.core.session import Session, Status
 from aimkeeper.engine.keeper import Keeper
-from aimkeeper.engine.refresh import Refresher
+from aimkeeper.engine.refresh import LAST_LOOK, Refresher
 
 if TYPE_CHECKING:
     from aimkeeper.store.store import Store
@@ -79,32 +80,60 @@ class Passes:
     async def rotate_due(
         self, *, until: datetime, at_most: timedelta, progress: Callable[[PassResult], None] = lambda _: None
     ) -> PassResult:
-        """Rotate all that is due by *until*, for *at_most* so long."""
-        result = PassResult()
+        """
+        Rotate all that is due by *until*, for *at_most* so long, or until the upstream is seen to be away.
+
+        Raises:
+            Paused, UpstreamUnavailable: Nothing may be sent now.
+        """
+        await self._keeper.breaker.check_open()
+        begun = self._store.now()
+        result = PassResult(skipped=await self._store.count_held_by_others(self._keeper.owner, until))
         end = self._keeper.clock.monotonic() + at_most.total_seconds()
         seen: dict[str, tuple[Session, asyncio.Task[Session | None]]] = {}
-        while self._keeper.clock.monotonic() < end:
-            flying = sum(not task.done() for _, task in seen.values())
-            await self._keeper.pace.turn()
-            claims = await self._store.claim_due(
-                self._keeper.owner,
-                max(min(self._concurrency - flying, self._keeper.pace.allowance() + 1), 1),
-                until=until,
-            )
-            self._keeper.pace.take(max(len(claims) - 1, 0))
-            for claim in claims:
-                # One that failed and came due again replaces its earlier try.
-                seen[claim.session.id] = (claim.session, self._keeper.launch(claim))
+        while self._keeper.clock.monotonic() < end and await self._is_open():
             running = [task for _, task in seen.values() if not task.done()]
+            claims = await self._claim(len(running), until=until, begun=begun)
+            for claim in claims:
+                seen[claim.session.id] = (claim.session, self._keeper.launch(claim))
+                running.append(seen[claim.session.id][1])
             if running:
                 await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             elif not claims:
                 break
         for before, task in seen.values():
-            result.count(before, await task)
+            result.count(before, await self._decided(await task, end))
             progress(result)
-        result.remaining = await self._store.count_due(until)
+        result.remaining = await self._store.count_left(until, begun)
         return result
+
+    async def _claim(self, flying: int, *, until: datetime, begun: datetime) -> list[Claim]:
+        """As many as there is room for, waiting for a turn for at least one."""
+        room = self._concurrency - flying
+        if room <= 0:
+            return []
+        await self._keeper.pace.turn()
+        room = max(min(room, self._keeper.pace.allowance() + 1), 1)
+        if self._keeper.draining:
+            return []
+        claims = await self._store.claim_due(self._keeper.owner, room, until=until, begun=begun)
+        self._keeper.pace.take(max(len(claims) - 1, 0))
+        return claims
+
+    async def _decided(self, session: Session | None, end: float) -> Session | None:
+        """*session*, once the ladder that a logout answer began is climbed, if there is time for it."""
+        while session is not None and session.suspicion is not None and session.status is Status.IN_DOUBT:
+            wait = (session.due_at - self._store.now()).total_seconds() if session.due_at else 0.0
+            if self._keeper.draining or self._keeper.clock.monotonic() + wait > end:
+                break
+            await self._keeper.clock.sleep(max(wait, LAST_LOOK))
+            claim = await self._store.claim_one(self._keeper.owner, session.id)
+            session = await self._keeper.launch(claim) if claim else await self._store.get(session.id)
+        return session
+
+    async def _is_open(self) -> bool:
+        fleet, now = await self._keeper.breaker.look(), self._store.now()
+        return not (self._keeper.draining or fleet.is_paused(now) or fleet.is_throttled(now) or fleet.is_out)
 
     async def rotate_these(
         self, sessions: Sequence[Session], progress: Callable[[PassResult], None] = lambda _: None

@@ -58,9 +58,16 @@ class Refresher:
             left = give_up_at - self._clock.monotonic()
             pause = self._pause(current)
             if current.owner is None and (forced or pause <= 0):
+                await self._keeper.breaker.check_open(asked_by_operator=forced)
                 forced = False
                 await self._keeper.pace.turn()
+                if self._keeper.draining:
+                    raise UpstreamUnavailable("aimkeeper is stopping: try again shortly.")
                 claim = await self._store.claim_one(self._keeper.owner, session.id)
+                if claim is not None and claim.session.generation > session.generation:
+                    # Somebody's rotation landed while we waited for our turn.
+                    await self._store.free(claim)
+                    return claim.session
                 if claim is not None:
                     tried = True
                     self._keeper.launch(claim)

@@ -122,6 +122,11 @@ class Simulator:
     def truths(self) -> list[Truth]:
         return [self._world.truth(session) for session in self._world.sessions]
 
+    def dies_at(self, email: str, fingerprint: str) -> float:
+        """When a session dies if nobody touches it, or died, in `Clock.boottime` seconds."""
+        session = self._known(email, fingerprint)
+        return session.used_at + self.rules.idle_life if session.died_at is None else session.died_at
+
     def accepts(self, email_or_user: str | int, fingerprint: str, token: str) -> bool:
         """Whether a tokenUpdate with this token would rotate now, faults apart. Asking changes nothing."""
         standing, session = self._world.standing(token, fingerprint)
