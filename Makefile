@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each does all its own set-up.
 BIN := .venv/bin
-PY_FILES := src tests prove bench
+PY_FILES := src tests prove bench tools
 
 .PHONY: demo test test-quick lint format docs bench prove lock clean
 
@@ -22,6 +22,10 @@ lint: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff format $(PY_FILES)
 	$(BIN)/ruff check --fix $(PY_FILES)
+
+docs: .venv/dev
+	$(BIN)/python tools/docs.py --check
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/dev
 	$(BIN)/python -m bench.steady

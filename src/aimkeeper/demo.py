@@ -19,15 +19,17 @@ from aimkeeper.core.session import SessionKey, Turn
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.engine.entry import LogIn
 from aimkeeper.service import Service, open_service
-from aimkeeper.serving import Serving, bind, serving, sign_in_link, until_told
+from aimkeeper.serving import Serving, bind, serving, sign_in_link, told_to_stop
 from aimkeeper.settings import Settings
 from aimkeeper.simulator import Faults, Rules, Running, Simulator, running
 from aimkeeper.telemetry import set_up_logs
 
 IDLE_SECONDS = 15
+REFRESH_SECONDS = 4
 KEPT = ("ana@example.com", "berta@example.com", "carlos@example.com")
 UNKEPT = "nobody@example.com"
 LOST_REPLY_AFTER = 7.0
+HEALING_SECONDS = 5.0
 
 Say = Callable[[str], object]
 
@@ -35,8 +37,8 @@ Say = Callable[[str], object]
 @dataclass(slots=True)
 class _Tally:
     rotations: int = 0
+    to_be_lost: int = 0
     healed: int = 0
-    replies_lost: int = 0
 
 
 async def play(seconds: int | None, *, say: Say) -> bool:
@@ -48,6 +50,17 @@ async def play(seconds: int | None, *, say: Say) -> bool:
         say: Where lines go.
     """
     set_up_logs(as_json=False, level=logging.ERROR)
+    stopping = told_to_stop()
+    unheard: list[Exception] = []
+
+    def tell(line: str) -> None:
+        # It is called from within a rotation too, which must not fail because somebody closed the pipe.
+        try:
+            say(line)
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            unheard.append(error)
+            stopping.set()
+
     clock = SystemClock()
     rules = Rules(idle_life=IDLE_SECONDS, old_token="grace", grace=10)  # noqa: S106 (a rule, not a token)
     upstream = Simulator(rules, Faults(latency=0.02, jitter=0.03), clock=clock, rng=Random())  # noqa: S311 (it plays the network, not a lock)
@@ -55,12 +68,21 @@ async def play(seconds: int | None, *, say: Say) -> bool:
         async with (
             running(upstream) as site,
             open_service(_settings(Path(folder), site), role="worker") as service,
-            serving(service, listening, with_worker=True, name="demo") as now_serving,
         ):
-            return await _watch(service, upstream, now_serving, seconds, say)
+            async with serving(service, listening, with_worker=True, stopping=stopping, name="demo") as now_serving:
+                if seconds:
+                    asyncio.get_running_loop().call_later(seconds, stopping.set)
+                tally, unkept = await _watch(service, upstream, now_serving, stopping, tell)
+            # Judged once nothing moves any more: the last line is the last.
+            well = await _judge(service, upstream, tally, unkept, tell)
+    if unheard:
+        raise unheard[0]
+    return well
 
 
-async def _watch(service: Service, upstream: Simulator, now_serving: Serving, seconds: int | None, say: Say) -> bool:
+async def _watch(
+    service: Service, upstream: Simulator, now_serving: Serving, stopping: asyncio.Event, say: Say
+) -> tuple[_Tally, SessionKey]:
     say(f"A simulated AimHarder forgets a session {IDLE_SECONDS} s after its last rotation (the real one: ~90 min).")
     say(f"Watch it: {await sign_in_link(service, now_serving.url)}")
     tally = _Tally()
@@ -70,19 +92,25 @@ async def _watch(service: Service, upstream: Simulator, now_serving: Serving, se
         await service.entry.log_in(LogIn(email, "demo", remember=True))
     unkept = await _leave_alone(service, upstream)
     jobs = [
-        asyncio.create_task(_lose_a_reply(upstream, say)),
+        asyncio.create_task(_lose_a_reply(upstream, tally, say)),
         asyncio.create_task(_mourn(service, unkept, say)),
     ]
-    timer = asyncio.get_running_loop().call_later(seconds, now_serving.stopping.set) if seconds else None
     try:
-        await until_told(now_serving.stopping)
+        await stopping.wait()
     finally:
-        if timer:
-            timer.cancel()
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
-    return await _judge(service, upstream, tally, unkept, say)
+    await _let_heal(tally)
+    return tally, unkept
+
+
+async def _let_heal(tally: _Tally) -> None:
+    """An answer to be lost in the last moment gets the seconds it needs: the worker still runs."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HEALING_SECONDS):
+            while tally.healed < tally.to_be_lost:  # noqa: ASYNC110 (a hearer counts it)
+                await asyncio.sleep(0.05)
 
 
 def _settings(folder: Path, site: Running) -> Settings:
@@ -90,7 +118,7 @@ def _settings(folder: Path, site: Running) -> Settings:
         data_dir=folder,
         aimharder_url=site.url,
         aimharder_login_url=site.url,
-        refresh_every=timedelta(seconds=4),
+        refresh_every=timedelta(seconds=REFRESH_SECONDS),
         idle_timeout=timedelta(seconds=IDLE_SECONDS),
         login_rate=20.0,
     )
@@ -136,8 +164,9 @@ async def _leave_alone(service: Service, upstream: Simulator) -> SessionKey:
     return adoption.key
 
 
-async def _lose_a_reply(upstream: Simulator, say: Say) -> None:
+async def _lose_a_reply(upstream: Simulator, tally: _Tally, say: Say) -> None:
     await asyncio.sleep(LOST_REPLY_AFTER)
+    tally.to_be_lost += 1
     say("Now the network breaks off one answer, after AimHarder did its work…")
     upstream.next("reset_after")
 

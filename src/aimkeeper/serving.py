@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -14,14 +15,14 @@ import uvicorn
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.engine.worker import Worker
 from aimkeeper.service import Service
-from aimkeeper.settings import Settings
+from aimkeeper.settings import SHORTEST_API_KEY, Settings
 from aimkeeper.store.seal import new_key, write_private
 from aimkeeper.telemetry import Telemetry
 from aimkeeper.web.access import LINK_LIFE, Access, new_link_code
 from aimkeeper.web.app import make_app
 
-# How long answers under way may take once we are told to stop: a refresh that waits for another process takes longest.
-GRACE_SECONDS = 25
+# Once we are told to stop, answers under way may take as long as an exchange that is sent, and this for its commit.
+COMMIT_SECONDS = 2
 
 
 class Server(uvicorn.Server):
@@ -38,13 +39,11 @@ class Serving:
     A service that answers.
 
     Attributes:
-        url: Its own address.
-        stopping: Set it to stop in good order.
+        url: Its own address; empty without HTTP.
     """
 
     service: Service
     url: str
-    stopping: asyncio.Event
     worker: Worker | None
 
 
@@ -61,32 +60,68 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
         listening.listen(1024)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         listening.close()
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             raise ConfigError(f"port {port} is in use: choose another with --port or AIMKEEPER_PORT.") from None
-        raise ConfigError(f"can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}.") from None
+        why = getattr(error, "strerror", None) or "no such address"
+        raise ConfigError(f"can't listen on {host}, port {port}: {why}.") from None
     return listening
 
 
+def address_of(host: str, port: int) -> str:
+    """The address by which somebody on this machine reaches what listens on *host*."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (it is looked up, not listened on)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def operator_keys(settings: Settings) -> tuple[str, ...]:
-    """The operator's keys: those set, else the one in `operator.key`, made at first start."""
+    """
+    The operator's keys: those set, else the one in `operator.key`, made at first start.
+
+    Raises:
+        ConfigError: The file holds no key; one that is too short would open the page to everybody.
+        StoreUnavailable: It can't be made.
+    """
     if settings.api_keys:
         return settings.api_keys
-    path = operator_key_file(settings)
+    path = settings.database_path.parent / "operator.key"
     write_private(path, new_key() + "\n")
-    return (path.read_text("ascii").strip(),)
-
-
-def operator_key_file(settings: Settings) -> Path:
-    return settings.database_path.parent / "operator.key"
+    try:
+        key = path.read_text("ascii").strip()
+    except UnicodeDecodeError:
+        key = ""
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}.") from None
+    if len(key) < SHORTEST_API_KEY:
+        raise ConfigError(f"{path} holds no key: delete it and start again, and a new one is made.")
+    return (key,)
 
 
 async def sign_in_link(service: Service, base: str) -> str:
     """A fresh one-time link to the page."""
     code, hashed = new_link_code()
-    await service.store.issue_sign_in(hashed, service.store.now() + LINK_LIFE)
+    await service.store.sign_ins.issue(hashed, service.store.now() + LINK_LIFE)
     return f"{base}/sign-in/{code}"
+
+
+def served_at(settings: Settings) -> str:
+    """Where the page is: the public address, else where `serve` said it listens, else where it would."""
+    if settings.app_url:
+        return settings.app_url
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if told := _url_file(settings).read_text("ascii").strip():
+            return told
+    return address_of(settings.host, settings.port)
+
+
+def told_to_stop() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set from now on, instead of ending the process where it stands."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
 
 
 @contextlib.asynccontextmanager
@@ -95,6 +130,7 @@ async def serving(
     listening: socket.socket | None,
     *,
     with_worker: bool,
+    stopping: asyncio.Event,
     name: str = "worker",
     health_only: bool = False,
 ) -> AsyncIterator[Serving]:
@@ -105,42 +141,64 @@ async def serving(
         service: Open; it stays open until we are done.
         listening: A socket that listens; None = no HTTP.
         with_worker: Whether sessions are rotated here.
+        stopping: Set when one of the two ends by itself, which neither should.
         name: For people, on the register of owners.
         health_only: Health, readiness and metrics only.
+
+    Raises:
+        Exception: What ended one of the two, if anything did.
     """
     telemetry = Telemetry(service)
     worker = service.worker(name) if with_worker else None
-    if worker:
-        telemetry.watch(worker)
     tasks: list[asyncio.Task[None]] = []
     server: Server | None = None
     url = ""
-    if listening is not None:
-        access = Access(operator_keys(service.settings), service.settings.cron_secret)
-        app = make_app(service, access, telemetry, worker, health_only=health_only)
-        host, port = listening.getsockname()[:2]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, lifespan="off",
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )  # fmt: skip
-        server = Server(config)
-        tasks.append(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
-    if worker:
-        tasks.append(asyncio.create_task(worker.run(), name="worker"))
-    try:
-        yield Serving(service, url, asyncio.Event(), worker)
-    finally:
-        if server:
-            server.should_exit = True
+    with contextlib.ExitStack() as stack:
+        if listening is not None:
+            access = Access(operator_keys(service.settings), service.settings.cron_secret)
+            app = make_app(service, access, telemetry, worker, health_only=health_only)
+            url = address_of(*listening.getsockname()[:2])
+            config = uvicorn.Config(
+                app, log_config=None, access_log=False, server_header=False, lifespan="off",
+                timeout_graceful_shutdown=math.ceil(service.policy.upstream_timeout.total_seconds()) + COMMIT_SECONDS,
+            )  # fmt: skip
+            server = Server(config)
+            tasks.append(asyncio.create_task(server.serve(sockets=[listening]), name="http"))
+            if not health_only:
+                stack.enter_context(_announced(service.settings, url))
         if worker:
-            worker.stop()
-        await asyncio.gather(*tasks)
+            telemetry.watch(worker)
+            tasks.append(asyncio.create_task(worker.run(), name="worker"))
+        for task in tasks:
+            task.add_done_callback(lambda _: stopping.set())
+        try:
+            yield Serving(service, url, worker)
+        finally:
+            # No more claims, whether or not a worker runs here: callers make some too.
+            service.keeper.drain()
+            if server:
+                server.should_exit = True
+            if worker:
+                worker.stop()
+            if tasks:
+                await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
 
 
-async def until_told(stopping: asyncio.Event) -> None:
-    """Wait for SIGTERM, SIGINT or *stopping*."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await stopping.wait()
+@contextlib.contextmanager
+def _announced(settings: Settings, url: str) -> Iterator[None]:
+    """Leave a note of where we listen, for `aimkeeper open`."""
+    note = _url_file(settings)
+    with contextlib.suppress(OSError):  # a convenience, no more
+        note.write_text(url + "\n", "ascii")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if note.read_text("ascii").strip() == url:
+                note.unlink()
+
+
+def _url_file(settings: Settings) -> Path:
+    return settings.database_path.parent / f"{settings.database_path.name}-served-at"

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +23,47 @@ _SECRET_NAMES = re.compile(r"token|cookie|password|secret|authorization|api_key"
 # A second net below the first: a token's own shape, wherever it turns up.
 _TOKEN_SHAPE = re.compile(r"\b\d+(?:\||%7C)\d{9,11}(?:\||%7C)[0-9a-fA-F]{8,}", re.IGNORECASE)
 _BAD_NEWS = {EventKind.ENDED, EventKind.TOKEN_LOST, EventKind.HOLDER_CONFLICT, EventKind.RELOGIN_FAILED}
+TROUBLE_EVERY_SECONDS = 60.0
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 def redact(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: hides what must not be read. Marks of tokens (hashes) may stay."""
     for name, value in line.items():
-        if isinstance(value, str):
-            line[name] = _HIDDEN if _names_a_secret(name) else _TOKEN_SHAPE.sub(_HIDDEN, value)
-        elif isinstance(value, bytes) or _names_a_secret(name):
-            line[name] = _HIDDEN
+        line[name] = _HIDDEN if _names_a_secret(name) else _without_tokens(value)
     return line
+
+
+def _without_tokens(value: object) -> object:
+    match value:
+        case str():
+            return _TOKEN_SHAPE.sub(_HIDDEN, value)
+        case bytes():
+            return _HIDDEN
+        case dict():
+            return {name: _without_tokens(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_without_tokens(part) for part in value]
+        case _:
+            return value
+
+
+def place(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: of an exception, keeps its type and where it came from. Its text may hold anything."""
+    exc_info = line.pop("exc_info", None)
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        line["kind"] = type(error).__name__
+        line["where"] = where(error)
+        # asyncio repeats the exception, text and all, below its first line.
+        line["event"] = str(line.get("event", "")).partition("\n")[0]
+    return line
+
+
+def where(error: BaseException, depth: int = 3) -> str:
+    """The innermost places an exception passed through, as `file.py:12 < file.py:34`."""
+    frames = traceback.extract_tb(error.__traceback__)[-depth:]
+    return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames)) or "?"
 
 
 def _names_a_secret(name: str) -> bool:
@@ -45,6 +76,7 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        place,
         redact,
     ]
     shape: Any = (
@@ -57,7 +89,7 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         cache_logger_on_first_use=False,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+        foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, shape],
     )
     handler = logging.StreamHandler()
@@ -66,8 +98,8 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("aimkeeper").setLevel(level)
-    # Their lines repeat whole URLs.
-    for noisy in ("uvicorn.access", "pyreqwest", "httpx"):
+    # Their lines repeat whole URLs, or say again what ours have said.
+    for noisy in ("uvicorn", "pyreqwest", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
@@ -77,6 +109,7 @@ class Telemetry:
     def __init__(self, service: "Service") -> None:
         self._service = service
         self._log = structlog.get_logger("aimkeeper")
+        self._trouble, self._trouble_quiet_until = "", 0.0
         self.registry = CollectorRegistry()
         self._events = Counter("aimkeeper_events", "Exceptional facts, by kind.", ["kind"], registry=self.registry)
         self._exchanges = Counter(
@@ -138,11 +171,12 @@ class Telemetry:
 
     def _hear_fault(self, error: Exception) -> None:
         # Its message may hold anything: the type and the place say enough.
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename.rpartition('/')[2]}:{place.tb_lineno}" if place else "?"
-        self._log.error("fault", kind=type(error).__name__, where=where)
+        self._log.error("fault", kind=type(error).__name__, where=where(error))
 
     def _hear_trouble(self, error: AimkeeperError) -> None:
-        self._log.warning("store_unavailable", error=str(error))
+        # It is tried again every second: said once a minute, it is read.
+        now, sentence = self._service.clock.monotonic(), str(error)
+        if sentence == self._trouble and now < self._trouble_quiet_until:
+            return
+        self._trouble, self._trouble_quiet_until = sentence, now + TROUBLE_EVERY_SECONDS
+        self._log.warning(error.code, error=sentence)

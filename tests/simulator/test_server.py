@@ -45,7 +45,7 @@ class Wire:
 async def until(truth):
     """Let the other side of the socket get there."""
     async with asyncio.timeout(PATIENCE):
-        while not truth():  # noqa: ASYNC110 (the simulator has no event for it, and the loop must turn)
+        while not truth():
             await asyncio.sleep(0)
 
 

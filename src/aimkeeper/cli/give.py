@@ -2,31 +2,36 @@
 
 import os
 import shlex
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aimkeeper.cli.terminal import Who, do, print_json
+from aimkeeper.cli.terminal import Who, do, print_json, say
 from aimkeeper.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from aimkeeper.core.session import Session
     from aimkeeper.service import Service
 
-FORMATS = ("header", "json", "env")
+# What opens every session; who runs in the name of one must not find it.
+NOT_HANDED_ON = {f"AIMKEEPER_{name}{place}" for name in ("SECRET_KEYS", "API_KEY") for place in ("", "_FILE")}
+
+FORMATS = ("header", "json", "env", "netscape", "playwright")
 
 
 def register(app: typer.Typer) -> None:
     app.command("credentials", help="Print a live token and its cookies.")(credentials)
     app.command(
         "exec",
-        help="Run a command with a session's credentials in its environment.",
+        help="Run a command with live credentials in its environment.",
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
     )(execute)
 
 
-MinSlack = Annotated[str, typer.Option("--min-slack", help="Rotate first when there is less time left.")]
+MinSlack = Annotated[
+    str, typer.Option("--min-slack", help="Rotate first when there is less time left, like 90s or 10m.")
+]
 
 
 def credentials(
@@ -35,23 +40,32 @@ def credentials(
     min_slack: MinSlack = "10m",
 ) -> None:
     if form not in FORMATS:
-        raise ConfigError(f"--format must be one of {', '.join(FORMATS)}.")
+        raise ConfigError(f"--format must be one of {', '.join(FORMATS)}, not {form!r}.")
     given = _fetch(who, min_slack, reader="credentials")
     match form:
         case "json":
             print_json(given)
         case "env":
             for name, value in _environment(given).items():
-                typer.echo(f"{name}={shlex.quote(value)}")
+                say(f"{name}={shlex.quote(value)}")
+        case "netscape":
+            say(_netscape(given))
+        case "playwright":
+            print_json(_playwright(given))
         case _:
-            typer.echo(f"Cookie: {given['cookie']}")
+            say(f"Cookie: {given['cookie']}")
 
 
-def execute(context: typer.Context, who: Who, min_slack: MinSlack = "10m") -> None:
+def execute(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(metavar="WHO -- COMMAND", help="E-mail, email#fingerprint or id; what to run.")],
+    min_slack: MinSlack = "10m",
+) -> None:
     command = [part for index, part in enumerate(context.args) if index or part != "--"]
     if not command:
         raise ConfigError("say what to run: aimkeeper exec WHO -- COMMAND ARGUMENTS.")
-    environment = {**os.environ, **_environment(_fetch(who, min_slack, reader="exec"))}
+    given = _environment(_fetch(who, min_slack, reader="exec"))
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON} | given
     try:
         # Nothing of ours stays behind: signals and the exit status are the command's own.
         os.execvpe(command[0], command, environment)  # noqa: S606 (running it is the command's purpose)
@@ -81,14 +95,22 @@ def _fetch(who: str, min_slack: str, *, reader: str) -> dict[str, Any]:
 
 def _described(service: "Service", session: "Session") -> dict[str, Any]:
     now = service.store.now()
-    host = service.upstream.site.base_host
+    site = service.upstream.site
     return {
         "email": session.email,
         "fingerprint": session.fingerprint,
         "token": session.token.text,
-        "cookie": session.jar.header(host, now),
+        "cookie": session.jar.header(site.base_host, now),
         "cookies": [
-            {"name": c.name, "value": c.value, "domain": c.host, "hostOnly": c.host_only} for c in session.jar.cookies
+            {
+                "name": cookie.name,
+                "value": cookie.value,
+                "domain": cookie.host,
+                "hostOnly": cookie.host_only,
+                "secure": site.base_url.startswith("https:"),
+                "expiresAt": cookie.expires_at.isoformat() if cookie.expires_at else None,
+            }
+            for cookie in session.jar.cookies
         ],
         "rotatedAt": session.rotated_at.isoformat(),
         "deadlineAt": session.deadline_at.isoformat(),
@@ -102,3 +124,54 @@ def _environment(given: dict[str, Any]) -> dict[str, str]:
         "AIMHARDER_FINGERPRINT": given["fingerprint"],
         "AIMHARDER_COOKIE": given["cookie"],
     }
+
+
+def _netscape(given: dict[str, Any]) -> str:
+    """
+    The file that curl, wget and many libraries read.
+
+    A session cookie gets the session's deadline for its expiry: some take 0 for "until the browser ends", others for
+    long ago.
+    """
+    lines = ["# Netscape HTTP Cookie File"]
+    deadline = datetime.fromisoformat(given["deadlineAt"]).timestamp()
+    for cookie in given["cookies"]:
+        domain = cookie["domain"] if cookie["hostOnly"] else f".{cookie['domain']}"
+        fields = (
+            domain,
+            "FALSE" if cookie["hostOnly"] else "TRUE",
+            "/",
+            "TRUE" if cookie["secure"] else "FALSE",
+            f"{_seconds(cookie) or deadline:.0f}",
+            cookie["name"],
+            cookie["value"],
+        )
+        lines.append("\t".join(fields))
+    return "\n".join(lines)
+
+
+def _playwright(given: dict[str, Any]) -> dict[str, Any]:
+    """
+    The `storage_state` of a browser context.
+
+    Cookies only: with the token in its local storage the page would spend it, behind the back of whoever keeps it.
+    """
+    cookies = [
+        {
+            "name": cookie["name"],
+            "value": cookie["value"],
+            "domain": cookie["domain"] if cookie["hostOnly"] else f".{cookie['domain']}",
+            "path": "/",
+            "expires": _seconds(cookie) or -1,
+            "httpOnly": True,
+            "secure": cookie["secure"],
+            "sameSite": "Lax",
+        }
+        for cookie in given["cookies"]
+    ]
+    return {"cookies": cookies, "origins": []}
+
+
+def _seconds(cookie: dict[str, Any]) -> float | None:
+    """When it expires, in seconds since 1970; None for a session cookie."""
+    return datetime.fromisoformat(cookie["expiresAt"]).timestamp() if cookie["expiresAt"] else None

@@ -5,11 +5,12 @@ import socket
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
-from aimkeeper.cli.terminal import AsJson, do, print_json, settings, span
-from aimkeeper.cli.words import NOBODY, WHY
+from aimkeeper.cli.terminal import AsJson, counted, do, print_json, say, settings, span
+from aimkeeper.cli.words import NOBODY_YET, why
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.session import Cause
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from aimkeeper.settings import Settings
 
 WEEK = timedelta(days=7)
+HIGHEST_PORT = 65535
+PROBE_SECONDS = 0.5
 
 
 def register(app: typer.Typer) -> None:
@@ -51,8 +54,8 @@ def worker(
         _run(_serve(chosen, None, with_worker=True, name=name))
         return
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError("--listen must be HOST:PORT.")
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= HIGHEST_PORT):
+        raise ConfigError(f"--listen must be HOST:PORT, like 127.0.0.1:9100, not {listen!r}.")
     with bind(host.strip("[]"), int(port)) as listening:
         _run(_serve(chosen, listening, with_worker=True, name=name, health_only=True))
 
@@ -67,14 +70,27 @@ def status(as_json: AsJson = False) -> None:
 
 
 def open_page() -> None:
-    from aimkeeper.serving import sign_in_link
+    from aimkeeper.serving import served_at, sign_in_link
 
-    async def link(service: "Service") -> str:
-        chosen = service.settings
-        base = chosen.app_url or f"http://{chosen.host}:{chosen.port}"
-        return await sign_in_link(service, base)
+    async def link(service: "Service") -> tuple[str, str]:
+        base = served_at(service.settings)
+        return base, await sign_in_link(service, base)
 
-    typer.echo(do(link))
+    base, address = do(link)
+    say(address)
+    if not _answers(base):
+        say(f'Nobody answers at {base} yet: run "aimkeeper serve". The link is good for ten minutes.', err=True)
+
+
+def _answers(base: str) -> bool:
+    """Whether anything listens there."""
+    parts = urlsplit(base)
+    port = parts.port or {"https": 443}.get(parts.scheme, 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -92,30 +108,38 @@ async def _serve(
     health_only: bool = False,
 ) -> None:
     from aimkeeper.service import open_service
-    from aimkeeper.serving import serving, sign_in_link, until_told
+    from aimkeeper.serving import serving, sign_in_link, told_to_stop
     from aimkeeper.telemetry import set_up_logs
 
     set_up_logs(as_json=chosen.log_format == "json", level=logging.DEBUG if chosen.debug else logging.INFO)
+    stopping = told_to_stop()
     role = "worker" if with_worker else "visitor"
-    async with open_service(chosen, role=role, name=name) as service:
-        for line in await _greeting(service):
-            typer.echo(line, err=True)
-        async with serving(service, listening, with_worker=with_worker, name=name, health_only=health_only) as running:
-            if running.url and not health_only:
-                typer.echo(f"Open the page: {await sign_in_link(service, chosen.app_url or running.url)}", err=True)
-            elif running.url:
-                typer.echo(f"Health and metrics: {running.url}", err=True)
-            await until_told(running.stopping)
-            typer.echo("Stopping: sent rotations finish first.", err=True)
+    async with (
+        open_service(chosen, role=role, name=name) as service,
+        serving(
+            service, listening, with_worker=with_worker, stopping=stopping, name=name, health_only=health_only
+        ) as running,
+    ):
+        for line in await _greeting(service, keeping=with_worker):
+            say(line, err=True)
+        if running.url and not health_only:
+            say(f"Open the page: {await sign_in_link(service, chosen.app_url or running.url)}", err=True)
+        elif running.url:
+            say(f"Health and metrics: {running.url}", err=True)
+        await stopping.wait()
+        say("Stopping: sent rotations finish first.", err=True)
 
 
-async def _greeting(service: "Service") -> list[str]:
+async def _greeting(service: "Service", *, keeping: bool) -> list[str]:
     standing, chosen = await service.standing(), service.settings
-    lines = [f"Keeping {standing.living} sessions in {service.store}"]
+    sessions = counted(standing.living, "session")
+    lines = [f"{'Keeping' if keeping else 'Answering for'} {sessions} in {service.store}"]
+    if not standing.living:
+        lines.append("To add one: aimkeeper login you@example.com, or aimkeeper adopt FILE.jsonl")
     needed = standing.living / (chosen.refresh_every.total_seconds() * 0.9)
     if needed > chosen.max_rate:
         lines.append(
-            f"Warning: {standing.living} sessions need {needed:.1f} rotations a second, and AIMKEEPER_MAX_RATE allows "
+            f"Warning: {sessions} need {needed:.1f} rotations a second, and AIMKEEPER_MAX_RATE allows "
             f"{chosen.max_rate:g}: raise it, or lengthen AIMKEEPER_REFRESH_EVERY."
         )
     return lines
@@ -148,20 +172,20 @@ async def _status(service: "Service") -> dict[str, Any]:
 def _print_status(told: dict[str, Any]) -> None:
     now = datetime.fromisoformat(told["now"])
     when = {name: datetime.fromisoformat(told[name]) if told[name] else None for name in ("next_due", "next_deadline")}
-    typer.echo(f"Store      {told['store']}")
+    say(f"Store      {told['store']}")
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in told["sessions"].items())
-    typer.echo(f"Sessions   {counts or 'none yet: aimkeeper login you@example.com --remember'}")
+    say(f"Sessions   {counts or 'none yet: aimkeeper login you@example.com'}")
     keepers = ", ".join(
         f"{keeper['name']} (pid {keeper['pid']}, last tick {_last_tick(keeper['last_tick'], now)})"
         for keeper in told["kept_by"]
     )
-    typer.echo(f"Kept by    {keepers or NOBODY}")
-    typer.echo(f"Next due   {span(when['next_due'], now)}, next deadline {span(when['next_deadline'], now)}")
-    typer.echo(f"Trouble    {told['overdue']} overdue, {told['failing']} failing, {told['at_risk']} at risk")
-    typer.echo(f"Ended      {len(told['ended_this_week'])} this week")
+    say(f"Kept by    {keepers or NOBODY_YET}")
+    say(f"Next due   {span(when['next_due'], now)}, next deadline {span(when['next_deadline'], now)}")
+    say(f"Trouble    {told['overdue']} overdue, {told['failing']} failing, {told['at_risk']} at risk")
+    say(f"Ended      {len(told['ended_this_week'])} this week")
     for end in told["ended_this_week"][:10]:
-        why = WHY[Cause(end["cause"])] if end["cause"] else "nobody knows why"
-        typer.echo(f"           {end['email']} {span(datetime.fromisoformat(end['at']), now)}: {why}")
+        cause = Cause(end["cause"]) if end["cause"] else None
+        say(f"           {end['email']} {span(datetime.fromisoformat(end['at']), now)}: {why(cause)}")
 
 
 def _last_tick(text: str | None, now: datetime) -> str:

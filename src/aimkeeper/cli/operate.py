@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from aimkeeper.cli.terminal import AsJson, do, print_json, print_table
+from aimkeeper.cli.terminal import AsJson, do, print_json, print_table, say
 
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
 keys = typer.Typer(help="Keys that seal the secrets.", no_args_is_help=True, rich_markup_mode=None)
@@ -21,7 +21,7 @@ def db_upgrade() -> None:
     async def work(service: Any) -> str:
         return str(service.store)
 
-    typer.echo(f"{do(work)} is up to date.")
+    say(f"{do(work)} is up to date.")
 
 
 @db.command("status", help="Where sessions are stored, and which schema the database has.")
@@ -41,7 +41,7 @@ def db_status(as_json: AsJson = False) -> None:
         print_json(told)
     else:
         state = "up to date" if told["up_to_date"] else "run `aimkeeper db upgrade`"
-        typer.echo(f"{told['store']}: schema {told['schema']} of {told['newest_schema']}, {state}.")
+        say(f"{told['store']}: schema {told['schema']} of {told['newest_schema']}, {state}.")
     raise typer.Exit(0 if told["up_to_date"] else 1)
 
 
@@ -49,7 +49,7 @@ def db_status(as_json: AsJson = False) -> None:
 def keys_new() -> None:
     from aimkeeper.store.seal import new_key
 
-    typer.echo(new_key())
+    say(new_key())
 
 
 def print_settings(as_json: AsJson = False) -> None:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from aimkeeper.cli.terminal import on_terminal, say
 from aimkeeper.core.errors import ConfigError
 
 DEMO_SECONDS = 30
+LONGEST_DEMO = 86_400
 
 
 def register(app: typer.Typer) -> None:
@@ -23,10 +25,10 @@ def demo() -> None:
     from aimkeeper.demo import play
 
     given = os.environ.get("DEMO_SECONDS", "")
-    if given and not (given.isdigit() and int(given) > 0):
-        raise ConfigError("DEMO_SECONDS must be a whole number of seconds.")
-    seconds = int(given) if given else None if sys.stdin.isatty() and sys.stdout.isatty() else DEMO_SECONDS
-    raise typer.Exit(0 if uvloop.run(play(seconds, say=typer.echo)) else 1)
+    if given and not (given.isascii() and given.isdigit() and 0 < int(given) <= LONGEST_DEMO):
+        raise ConfigError(f"DEMO_SECONDS must be a whole number of seconds from 1 to {LONGEST_DEMO}.")
+    seconds = int(given) if given else None if on_terminal(sys.stdin) and on_terminal(sys.stdout) else DEMO_SECONDS
+    raise typer.Exit(0 if uvloop.run(play(seconds, say=say)) else 1)
 
 
 def simulate(
@@ -38,18 +40,25 @@ def simulate(
     from random import Random
 
     from aimkeeper.clock import SystemClock
-    from aimkeeper.serving import bind
-    from aimkeeper.simulator import Faults, Rules, Simulator
+    from aimkeeper.serving import bind, told_to_stop
+    from aimkeeper.simulator import Faults, Rules, Simulator, running
     from aimkeeper.simulator import load as load_plan
-    from aimkeeper.simulator import serve as serve_simulator
 
     rules, plan = Rules(), Faults()
     if faults is not None:
         try:
             rules, plan = load_plan(faults)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{faults} can't be used: {error}.") from None
-    bind(host, port).close()
+        except OSError as error:
+            raise ConfigError(f"{faults} can't be read: {error.strerror}.") from None
+        except ValueError as error:
+            raise ConfigError(f"{str(error).rstrip('.')}: mend it, or leave --faults out.") from None
+    bind(host, port).close()  # says in plain words why it can't be done
     upstream = Simulator(rules, plan, clock=SystemClock(), rng=Random())  # noqa: S311 (it plays the network)
-    typer.echo(f"AimHarder, simulated, at http://{host}:{port} (control: /_simulator/)", err=True)
-    asyncio.run(serve_simulator(upstream, host, port))
+
+    async def serve() -> None:
+        stopping = told_to_stop()
+        async with running(upstream, host=host, port=port) as where:
+            say(f"AimHarder, simulated, at {where.url} (control: /_simulator/)", err=True)
+            await stopping.wait()
+
+    asyncio.run(serve())

@@ -1,14 +1,15 @@
-"""What all commands share: the open service, tables, durations in words, questions."""
+"""What all commands share: lines out, lines in, the open service, tables, durations in words."""
 
+import errno
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from aimkeeper.core.errors import ConfigError
+from aimkeeper.core.errors import AimkeeperError, ConfigError
 
 if TYPE_CHECKING:
     from aimkeeper.service import Service
@@ -18,6 +19,42 @@ T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Who = Annotated[str, typer.Argument(metavar="WHO", help="E-mail, email#fingerprint or id.")]
+
+
+class ReaderLeft(Exception):
+    """Whoever read our output has read enough (`| head`): the command ends, and all is well."""
+
+
+def say(line: object = "", *, err: bool = False, bold: bool = False) -> None:
+    """
+    Print one line; nothing when the stream is closed.
+
+    Raises:
+        ReaderLeft: The other end of the pipe is closed.
+        AimkeeperError: It can't be written, e.g. to a full disk.
+    """
+    try:
+        typer.secho(_writable(str(line), sys.stderr if err else sys.stdout), err=err, bold=bold)
+    except BrokenPipeError:
+        raise ReaderLeft from None
+    except OSError as error:
+        if error.errno in (errno.EPIPE, errno.EBADF):
+            raise ReaderLeft from None
+        raise AimkeeperError(f"the output can't be written: {error.strerror}.") from None
+
+
+def complain(sentence: str) -> None:
+    """Print an error: one line on standard error, whatever is quoted in it."""
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in f"aimkeeper: {sentence}")
+    try:
+        say(line, err=True)
+    except (ReaderLeft, AimkeeperError):
+        return  # nobody is there to be told
+
+
+def on_terminal(stream: IO[str] | None) -> bool:
+    """Whether somebody looks; a stream that was closed before we began is None."""
+    return stream is not None and stream.isatty()
 
 
 def settings() -> "Settings":
@@ -50,7 +87,7 @@ def do(work: "Callable[[Service], Awaitable[T]]") -> T:
 def print_json(value: Any) -> None:
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
@@ -58,22 +95,52 @@ def print_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
     for line in (head, *lines):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        typer.secho(text, bold=line is head and sys.stdout.isatty())
+        say(text, bold=line is head and on_terminal(sys.stdout))
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 session`, `2 sessions`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def ask_password(*, from_stdin: bool) -> str:
-    """The password, from a prompt or the first line of standard input; never from an argument."""
-    if from_stdin or not sys.stdin.isatty():
-        password = sys.stdin.readline().rstrip("\r\n")
-        if not from_stdin and not password:
-            raise ConfigError("no password: give it at the prompt, or by --password-stdin.")
-    else:
-        import getpass
+    """
+    The password, from a prompt or the first line of standard input; never from an argument.
 
-        password = getpass.getpass("AimHarder password: ")
+    Raises:
+        ConfigError: There is none, or it is no text.
+    """
+    try:
+        if from_stdin or not on_terminal(sys.stdin):
+            password = (sys.stdin.readline() if sys.stdin is not None else "").rstrip("\r\n")
+        else:
+            import getpass
+
+            password = getpass.getpass("AimHarder password: ")
+    except UnicodeDecodeError:
+        # From None: the error itself would repeat the password's bytes.
+        raise ConfigError("the password is not UTF-8 text: type it again in a UTF-8 terminal.") from None
+    except EOFError:
+        password = ""
     if not password:
-        raise ConfigError("the password is empty.")
+        raise ConfigError("there is no password: give it at the prompt, or as one line by --password-stdin.")
     return password
+
+
+def confirmed(question: str, otherwise: str) -> bool:
+    """
+    Whether somebody says yes.
+
+    Args:
+        question: Asked on a terminal.
+        otherwise: What to say where nobody can be asked.
+
+    Raises:
+        ConfigError: Nobody is there.
+    """
+    if not on_terminal(sys.stdin):
+        raise ConfigError(otherwise)
+    return typer.confirm(question)
 
 
 def span(moment: datetime | None, now: datetime) -> str:
@@ -94,14 +161,21 @@ def span(moment: datetime | None, now: datetime) -> str:
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, nothing in a pipe; call it with how many are done."""
-    if not sys.stderr.isatty() or total < 2:  # noqa: PLR2004 (one needs no bar)
+def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, nothing in a pipe; call it with how many are done. *total* may be unknown."""
+    if not on_terminal(sys.stderr) or (total is not None and total < 2):  # noqa: PLR2004 (one needs no bar)
         yield lambda _done: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+def _writable(line: str, stream: IO[str] | None) -> str:
+    """*line* as the stream's encoding can hold it: an old terminal shows `?`, it gets no traceback."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return line.encode(encoding, "replace").decode(encoding)

@@ -1,10 +1,11 @@
-"""Who may do what: one guard a role."""
+"""Who may do what: one guard a role. Guards are coroutines: plain functions would each be sent to a thread."""
 
 import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -76,33 +77,41 @@ def hash_link_code(code: str) -> str:
     return hashlib.sha256(b"aimkeeper sign-in\0" + code.encode()).hexdigest()
 
 
-def operator_page_or_cron(connection: Connection, _: BaseRouteHandler) -> None:
+async def operator_page_or_cron(connection: Connection, _: BaseRouteHandler) -> None:
     """A guard: reads of numbers."""
     access: Access = connection.app.state.access
     if not (access.is_operator(connection) or access.is_cron(connection) or _page(connection)):
         raise Forbidden("send the operator's key or the cron secret as a bearer.")
 
 
-def operator_or_cron(connection: Connection, _: BaseRouteHandler) -> None:
+async def operator_or_cron(connection: Connection, _: BaseRouteHandler) -> None:
     """A guard: work by bearer only."""
     access: Access = connection.app.state.access
     if not (access.is_operator(connection) or access.is_cron(connection)):
         raise Forbidden("send the operator's key or the cron secret as a bearer.")
 
 
-def operator_or_page(connection: Connection, _: BaseRouteHandler) -> None:
+async def operator_or_page(connection: Connection, _: BaseRouteHandler) -> None:
     """A guard: lists without secrets."""
     access: Access = connection.app.state.access
     if not (access.is_operator(connection) or _page(connection)):
         raise Forbidden("sign in with a link from `aimkeeper open`, or send the operator's key as a bearer.")
 
 
-def operator_or_loopback(connection: Connection, _: BaseRouteHandler) -> None:
+async def operator_or_loopback(connection: Connection, _: BaseRouteHandler) -> None:
     """A guard: metrics."""
-    host = connection.client.host if connection.client else ""
     access: Access = connection.app.state.access
-    if host not in ("127.0.0.1", "::1") and not access.is_operator(connection):
+    if not _is_here(connection) and not access.is_operator(connection):
         raise Forbidden("send the operator's key as a bearer.")
+
+
+def _is_here(connection: Connection) -> bool:
+    """Whether the caller sits at this machine. (Who came by a proxy on it, uvicorn knows by his own address.)"""
+    try:
+        address = ip_address(connection.client.host if connection.client else "")
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _page(connection: Connection) -> bool:

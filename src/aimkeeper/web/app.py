@@ -5,15 +5,13 @@ from litestar.config.app import AppConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.types import Message, Scope
 
-from aimkeeper import __version__
 from aimkeeper.core.errors import AimkeeperError
 from aimkeeper.engine.worker import Worker
 from aimkeeper.service import Service
 from aimkeeper.telemetry import Telemetry
-from aimkeeper.web import errors, health, pages, sessions, token_update
+from aimkeeper.web import docs, errors, health, pages, sessions, token_update
 from aimkeeper.web.access import Access, Forbidden
 
 HEALTH_ROUTES = [health.healthz, health.readyz, health.metrics]
@@ -26,7 +24,16 @@ ROUTES = [
     pages.page,
     pages.sign_in,
     pages.static,
+    docs.openapi,
 ]
+
+# Of every answer that does not say otherwise: tokens stand in some, and none is to be kept, framed or guessed at.
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
 def make_app(
@@ -52,9 +59,17 @@ def make_app(
             HTTPException: errors.on_http,
             Exception: errors.on_fault,
         },
-        openapi_config=OpenAPIConfig(
-            title="aimkeeper", version=__version__, path="/docs", render_plugins=[SwaggerRenderPlugin()]
-        ),
+        openapi_config=None if health_only else docs.config(),
+        before_send=[_be_strict],
         logging_config=None,
     )
     return Litestar.from_config(config)
+
+
+async def _be_strict(message: Message, _: Scope) -> None:
+    if message["type"] != "http.response.start":
+        return
+    headers = list(message["headers"])
+    said = {name.lower() for name, _ in headers}
+    headers += [(name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in said]
+    message["headers"] = headers

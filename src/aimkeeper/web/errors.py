@@ -57,12 +57,23 @@ def on_forbidden(_: AnyRequest, error: Forbidden) -> Response[dict[str, object]]
     return answer(error.status, error.code, str(error), headers)
 
 
-def on_http(_: AnyRequest, error: HTTPException) -> Response[dict[str, object]]:
+def on_http(request: AnyRequest, error: HTTPException) -> Response[dict[str, object]]:
     codes = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "bad_request"}
+    sentences = {
+        404: "there is nothing at this address: /docs lists what there is.",
+        405: f"this address does not take {request.method}: /docs lists what it takes.",
+        413: "the request's body is too large.",
+    }
     code = codes.get(error.status_code, "error")
-    sentences = {404: "there is nothing at this address.", 413: "the request's body is too large."}
-    sentence = sentences.get(error.status_code, "the request makes no sense here.")
+    sentence = sentences.get(error.status_code) or _what_makes_no_sense(error)
     return answer(error.status_code, code, sentence, dict(error.headers or {}))
+
+
+def _what_makes_no_sense(error: HTTPException) -> str:
+    """Names the parameters, never their values."""
+    told = error.extra if isinstance(error.extra, list) else []
+    names = [str(part["key"]) for part in told if isinstance(part, dict) and part.get("key")]
+    return f"{' and '.join(names) or 'the request'} makes no sense here: /docs says what is asked for."
 
 
 def on_fault(request: AnyRequest, error: Exception) -> Response[dict[str, object]]:

@@ -3,10 +3,8 @@
 from litestar import MediaType, Response, get
 
 from aimkeeper.core.errors import StoreUnavailable
-from aimkeeper.engine.worker import Worker
-from aimkeeper.service import Service
-from aimkeeper.telemetry import Telemetry
 from aimkeeper.web.access import operator_or_loopback
+from aimkeeper.web.given import GivenService, GivenTelemetry, GivenWorker
 
 
 @get("/healthz", summary="Is the process alive?")
@@ -16,7 +14,7 @@ async def healthz() -> dict[str, str]:
 
 
 @get("/readyz", summary="Is it of use?")
-async def readyz(service: Service, worker: Worker | None) -> Response[dict[str, object]]:
+async def readyz(service: GivenService, worker: GivenWorker) -> Response[dict[str, object]]:
     """The store can be written, and this process's own worker looks for work."""
     body: dict[str, object] = {"store": "ok", "worker": "none"}
     try:
@@ -30,6 +28,6 @@ async def readyz(service: Service, worker: Worker | None) -> Response[dict[str, 
 
 
 @get("/metrics", guards=[operator_or_loopback], media_type=MediaType.TEXT, summary="Numbers for Prometheus")
-async def metrics(telemetry: Telemetry) -> Response[bytes]:
+async def metrics(telemetry: GivenTelemetry) -> Response[bytes]:
     """Prometheus text; no e-mails in labels."""
     return Response(await telemetry.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

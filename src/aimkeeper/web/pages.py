@@ -4,46 +4,50 @@ from importlib import resources
 from typing import Any
 
 from litestar import MediaType, Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect
 
-from aimkeeper.service import Service
-from aimkeeper.web.access import Access, hash_link_code
+from aimkeeper.web.access import hash_link_code
 from aimkeeper.web.errors import AnyRequest
+from aimkeeper.web.given import GivenAccess, GivenService
 
-_SAFE = {
+# What a page of ours may load: its own script and style, nothing else. The other headers: `app.py`.
+SAFE = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 
 @get("/", include_in_schema=False)
-async def page(request: AnyRequest, service: Service, access: Access) -> Response[str]:
+async def page(request: AnyRequest, service: GivenService, access: GivenAccess) -> Response[str]:
     """The sessions, live; a way in for those who are not."""
     signed_in = access.is_page(request, service.store.now())
     name = "sessions.html" if signed_in else "sign_in.html"
-    return Response(_file(name), media_type=MediaType.HTML, status_code=200 if signed_in else 401, headers=_SAFE)
+    return Response(page_file(name), media_type=MediaType.HTML, status_code=200 if signed_in else 401, headers=SAFE)
 
 
 @get("/sign-in/{code:str}", include_in_schema=False)
-async def sign_in(request: AnyRequest, service: Service, access: Access, code: str) -> Response[Any]:
+async def sign_in(
+    request: AnyRequest, service: GivenService, access: GivenAccess, code: FromPath[str]
+) -> Response[Any]:
     """Good once, for ten minutes."""
-    if not await service.store.use_sign_in(hash_link_code(code)):
-        return Response(_file("sign_in.html"), media_type=MediaType.HTML, status_code=401, headers=_SAFE)
+    if not await service.store.sign_ins.use(hash_link_code(code)):
+        return Response(page_file("sign_in.html"), media_type=MediaType.HTML, status_code=401, headers=SAFE)
     cookie = access.page_cookie(service.store.now(), secure=request.url.scheme == "https")
-    return Redirect("/", status_code=303, headers=_SAFE, cookies=[cookie])
+    return Redirect("/", status_code=303, headers=SAFE, cookies=[cookie])
 
 
 @get("/static/{name:str}", include_in_schema=False)
-async def static(name: str) -> Response[str]:
+async def static(name: FromPath[str]) -> Response[str]:
     """The page's own script and style."""
-    kinds = {"sessions.js": "text/javascript", "page.css": "text/css"}
+    kinds = {"sessions.js": "text/javascript", "docs.js": "text/javascript", "page.css": "text/css"}
     if name not in kinds:
-        return Response("", status_code=404, media_type=MediaType.TEXT)
-    return Response(_file(name, "static"), media_type=kinds[name], headers={"x-content-type-options": "nosniff"})
+        raise NotFoundException
+    # Looked after again each time: an upgrade must not meet the script of yesterday.
+    return Response(page_file(name, "static"), media_type=kinds[name], headers={"cache-control": "no-cache"})
 
 
-def _file(name: str, folder: str = "templates") -> str:
+def page_file(name: str, folder: str = "templates") -> str:
+    """The text of a file that ships with the package."""
     return resources.files("aimkeeper.web").joinpath(folder, name).read_text("utf-8")

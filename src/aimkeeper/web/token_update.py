@@ -1,22 +1,29 @@
 """`/api/tokenUpdate`: a holder's exchange, and the statistics and bulk update the original feature had there."""
 
-from datetime import datetime, timedelta
+import asyncio
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromQuery
 
-from aimkeeper.core.errors import SessionEnded
+from aimkeeper.core.errors import SessionEnded, UpstreamRefused, UpstreamUnavailable
 from aimkeeper.core.session import Status
 from aimkeeper.core.token import Token, parse_fingerprint
 from aimkeeper.engine.passes import PassResult
 from aimkeeper.service import Service
 from aimkeeper.web.access import operator_or_cron, operator_page_or_cron
+from aimkeeper.web.described import iso
 from aimkeeper.web.errors import AnyRequest, answer
+from aimkeeper.web.given import GivenService
 
 MAX_BODY = 16 * 1024
 BULK_SECONDS = 50
+# Longer than anybody waits for another process (engine/refresh.py), shorter than a browser's patience.
+EXCHANGE_SECONDS = 30.0
+REFUSED_RETRY_SECONDS = 60
 BAD_ACTION = "Invalid action parameter. Use ?action=stats or ?action=bulk-update"
 BAD_EXCHANGE = "fingerprint and token parameters are required"
 
@@ -30,10 +37,10 @@ _read_json = msgspec.json.Decoder(_Exchange).decode
 
 
 @post("/api/tokenUpdate", status_code=200, request_max_body_size=MAX_BODY, summary="Exchange a session's token")
-async def exchange(request: AnyRequest, service: Service, action: str = "") -> Response[dict[str, Any]]:
+async def exchange(request: AnyRequest, service: GivenService, action: FromQuery[str] = "") -> Response[dict[str, Any]]:
     """For holders: `{fingerprint, token}` as JSON or a form. Callers at once share one rotation."""
     if action:
-        operator_or_cron(request, request.route_handler)
+        await operator_or_cron(request, request.route_handler)
         return (
             Response(await bulk_update(service)) if action == "bulk-update" else answer(400, "bad_request", BAD_ACTION)
         )
@@ -43,27 +50,36 @@ async def exchange(request: AnyRequest, service: Service, action: str = "") -> R
     except ValueError:
         return answer(400, "bad_request", BAD_EXCHANGE)
     try:
-        session = await service.holders.exchange(token, fingerprint)
+        async with asyncio.timeout(EXCHANGE_SECONDS):
+            session = await service.holders.exchange(token, fingerprint)
     except SessionEnded:
         # What AimHarder itself says; clients of the original feature know it.
         return Response({"logout": 1})
+    except UpstreamRefused as error:
+        # The session is unharmed, and whoever holds it did nothing wrong: not a 403.
+        return answer(503, error.code, str(error), {"retry-after": str(REFUSED_RETRY_SECONDS)})
+    except TimeoutError:
+        await service.store.check_writable()  # says so, where that is what we waited for
+        raise UpstreamUnavailable("no new token could be had in time: try again shortly.") from None
     return Response({"success": True, "newToken": session.token.text, "updatedAt": iso(session.rotated_at)})
 
 
 @get("/api/tokenUpdate", summary="Statistics (?action=stats) or bulk update (?action=bulk-update)")
-async def by_action(request: AnyRequest, service: Service, action: str = "") -> Response[dict[str, Any]]:
+async def by_action(
+    request: AnyRequest, service: GivenService, action: FromQuery[str] = ""
+) -> Response[dict[str, Any]]:
     """The two things the original feature's automation asked for."""
     if action == "stats":
-        operator_page_or_cron(request, request.route_handler)
+        await operator_page_or_cron(request, request.route_handler)
         return Response(await statistics(service))
-    operator_or_cron(request, request.route_handler)
+    await operator_or_cron(request, request.route_handler)
     if action != "bulk-update":
         return answer(400, "bad_request", BAD_ACTION)
     return Response(await bulk_update(service))
 
 
 @post("/api/cron/refresh-tokens", status_code=200, guards=[operator_or_cron], summary="Rotate what is due")
-async def refresh_tokens(service: Service) -> dict[str, Any]:
+async def refresh_tokens(service: GivenService) -> dict[str, Any]:
     """Rotates what is due within half an interval, for up to 50 s."""
     return await bulk_update(service)
 
@@ -104,11 +120,6 @@ def described(result: PassResult) -> dict[str, Any]:
         "remaining": result.remaining,
         "errors": [{"session": e.session, "code": e.code, "error": e.error} for e in result.errors],
     }
-
-
-def iso(moment: datetime) -> str:
-    """ISO 8601 with milliseconds and Z, as JavaScript writes it."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _read(body: bytes, content_type: str) -> _Exchange:

@@ -1,0 +1,13 @@
+"""What the application hands to its routes, by the names they ask for."""
+
+from litestar.di import NamedDependency
+
+from aimkeeper.engine.worker import Worker
+from aimkeeper.service import Service
+from aimkeeper.telemetry import Telemetry
+from aimkeeper.web.access import Access
+
+GivenService = NamedDependency[Service]
+GivenAccess = NamedDependency[Access]
+GivenTelemetry = NamedDependency[Telemetry]
+GivenWorker = NamedDependency[Worker | None]
