@@ -1,6 +1,7 @@
 """A small disk that fills up, can't be written, and a key file that goes bad; each mended afterwards."""
 
 import asyncio
+import json
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aimkeeper.simulator import Faults
-from prove.field import Field, Score, Setup, field_of
+from prove.field import DEVICE, Field, Score, Setup, field_of
 
 DISK = "16m"
 PORT = 18997
@@ -59,11 +60,16 @@ async def _full(field: Field, folder: Path, ready: str) -> bool:
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
-    told = await field.says_not_ready(ready)
-    await asyncio.sleep(field.setup.refresh_every)
+    # What is kept goes on being kept in the room there is; more does not fit.
+    status, words = await field.run_once("adopt", "-", stdin=_many_lines(field))
     filler.unlink()
     await field.ready(ready)
-    return told
+    return status == 3 and "full" in words and "Traceback" not in words
+
+
+def _many_lines(field: Field) -> bytes:
+    grants = [field.sim.open_session(f"more{number:05}@example.com", DEVICE).record() for number in range(4000)]
+    return "".join(json.dumps(grant) + "\n" for grant in grants).encode()
 
 
 async def _unwritable(field: Field, worker: asyncio.subprocess.Process, ready: str) -> bool:

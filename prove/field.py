@@ -142,17 +142,18 @@ class Field:
         self._workers.append(process)
         return process
 
-    async def run_once(self, *arguments: str) -> tuple[int, str]:
+    async def run_once(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
         """Run one command to its end; its exit status and what it said."""
         process = await asyncio.create_subprocess_exec(
             *_program(*arguments),
             env=self._environment(),
             cwd=self.folder,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         async with asyncio.timeout(30):
-            said, _ = await process.communicate()
+            said, _ = await process.communicate(stdin)
         return process.returncode or 0, said.decode()
 
     def _environment(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from aimkeeper.clock import Clock, SystemClock
 from aimkeeper.core.errors import AmbiguousSession, StoreUnavailable, UnknownSession
-from aimkeeper.core.policy import AT_RISK_AFTER, Policy
+from aimkeeper.core.policy import AT_RISK_AFTER, EARLIEST_SHARE, Policy
 from aimkeeper.core.session import Session, SessionKey
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.engine.entry import Entry
@@ -32,6 +32,9 @@ from aimkeeper.upstream.client import AimHarder, Transport
 from aimkeeper.upstream.protocol import Site
 
 _MOST_CANDIDATES = 20
+
+# A session is rotated on average after this share of the interval: between 80 % and all of it.
+MEAN_SHARE = (1 + EARLIEST_SHARE) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,27 @@ class Surroundings:
 def the_world() -> Surroundings:
     """The machine's own clock and dice."""
     return Surroundings(clock=SystemClock(), dice=SystemRandom(), random_bytes=os.urandom)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """
+    Rates per second, of the whole fleet.
+
+    Attributes:
+        due_rate: Rotations that come due, at present.
+        allowed_rate: Requests that may start.
+        measured_rate: Rotations committed, on average over the last five whole minutes.
+    """
+
+    due_rate: float
+    allowed_rate: float
+    measured_rate: float
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether what is allowed covers what comes due."""
+        return self.due_rate <= self.allowed_rate
 
 
 class Service:
@@ -114,6 +138,21 @@ class Service:
                 f"{text} has {len(found)} sessions: say which, as {' or '.join(names)}.", candidates=names
             )
         return found[0]
+
+    async def capacity(self) -> "Capacity":
+        """What the sessions need, what is allowed, and what was done lately."""
+        living = (await self.standing()).living
+        now = self.store.now()
+        minutes = 5
+        lately = await self.store.tallies(now - timedelta(minutes=minutes))
+        # The present minute is not over: only the whole ones before it count.
+        present = await self.store.tallies(now)
+        rotated = lately.get("rotated", 0) - present.get("rotated", 0)
+        return Capacity(
+            due_rate=living / (self.policy.refresh_every.total_seconds() * MEAN_SHARE),
+            allowed_rate=self.settings.max_rate,
+            measured_rate=rotated / (minutes * 60),
+        )
 
     async def standing(self) -> Standing:
         """How the sessions stand now."""

@@ -94,7 +94,7 @@ def test_one_that_has_ended_is_told_with_why_and_what_to_do_and_its_own_status(t
     assert ran.status == 5
     assert ran.out == "processed 1, successful 0, failed 0, loggedOut 1, skipped 0\n"
     assert ran.err.startswith(f"{three[0]}: Ended 0 s ago: ")
-    assert f"Log in again: aimkeeper login ana@example.com --fingerprint {F}\n" in ran.err
+    assert f"Log in again: aimkeeper login ana@example.com --fingerprint {F} (`aimkeeper revive` undoes it" in ran.err
 
 
 @pytest.mark.slow

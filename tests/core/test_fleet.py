@@ -184,8 +184,8 @@ def test_everybody_waits_as_long_as_was_asked_within_reason(asked, waits):
     ("gap", "idle", "is_gap"),
     [
         pytest.param(FIRST_PROBE, IDLE, FIRST_PROBE, id="the first"),
-        pytest.param(timedelta(minutes=1), IDLE, LONGEST_PROBE, id="no longer than half a minute"),
-        pytest.param(LONGEST_PROBE, timedelta(minutes=9), timedelta(seconds=3), id="a tenth where they live a tenth"),
+        pytest.param(timedelta(minutes=1), IDLE, LONGEST_PROBE, id="no longer than a quarter of a minute"),
+        pytest.param(LONGEST_PROBE, timedelta(minutes=9), timedelta(seconds=1.5), id="a tenth where they live a tenth"),
         pytest.param(FIRST_PROBE, timedelta(hours=24), FIRST_PROBE, id="no longer where they live longer"),
     ],
 )

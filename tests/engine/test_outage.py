@@ -46,7 +46,7 @@ async def test_in_an_outage_one_probe_at_a_time_goes_out_and_ever_more_seldom(st
         probes = stage.sim.totals.requests["/api/tokenUpdate"] - before
 
     assert stage.sim.totals.max_in_flight == 1
-    assert 600 / 35 <= probes <= 600 / 30
+    assert 600 / 20 <= probes <= 600 / 15
 
 
 async def test_after_an_outage_the_rate_rises_and_the_earliest_deadlines_go_first(stage):

@@ -12,9 +12,10 @@ import typer
 from aimkeeper.cli.terminal import AsJson, counted, do, print_json, say, settings, span
 from aimkeeper.cli.words import NOBODY_YET, why
 from aimkeeper.core.errors import ConfigError
-from aimkeeper.core.session import Cause
+from aimkeeper.core.session import Cause, Status
 
 if TYPE_CHECKING:
+    from aimkeeper.core.fleet import Fleet
     from aimkeeper.service import Service
     from aimkeeper.settings import Settings
 
@@ -136,10 +137,10 @@ async def _greeting(service: "Service", *, keeping: bool) -> list[str]:
     lines = [f"{'Keeping' if keeping else 'Answering for'} {sessions} in {service.store}"]
     if not standing.living:
         lines.append("To add one: aimkeeper login you@example.com, or aimkeeper adopt FILE.jsonl")
-    needed = standing.living / (chosen.refresh_every.total_seconds() * 0.9)
-    if needed > chosen.max_rate:
+    capacity = await service.capacity()
+    if not capacity.is_enough:
         lines.append(
-            f"Warning: {sessions} need {needed:.1f} rotations a second, and AIMKEEPER_MAX_RATE allows "
+            f"Warning: {sessions} need {capacity.due_rate:.1f} rotations a second, and AIMKEEPER_MAX_RATE allows "
             f"{chosen.max_rate:g}: raise it, or lengthen AIMKEEPER_REFRESH_EVERY."
         )
     return lines
@@ -150,8 +151,12 @@ async def _status(service: "Service") -> dict[str, Any]:
     standing = await service.standing()
     workers = await service.store.owners.living_workers()
     ends = await service.store.ends_since(now - WEEK)
+    fleet, capacity = await service.keeper.breaker.look(afresh=True), await service.capacity()
+    lowest = (standing.next_deadline_at - now).total_seconds() if standing.next_deadline_at else None
+    is_kept = bool(workers) or not standing.living
+    is_calm = not (standing.at_risk or fleet.is_paused(now) or fleet.outage_at or fleet.held_at)
     return {
-        "well": (bool(workers) or not standing.living) and not standing.at_risk,
+        "well": is_kept and is_calm and capacity.is_enough,
         "now": now.isoformat(),
         "store": str(service.store),
         "sessions": {status.value: count for status, count in standing.by_status.items() if count},
@@ -163,6 +168,15 @@ async def _status(service: "Service") -> dict[str, Any]:
         "failing": standing.failing,
         "next_due": standing.next_due_at.isoformat() if standing.next_due_at else None,
         "next_deadline": standing.next_deadline_at.isoformat() if standing.next_deadline_at else None,
+        "lowest_slack_seconds": round(lowest) if lowest is not None else None,
+        "upstream": _upstream(fleet, now),
+        "held_verdicts": standing.by_status.get(Status.SUSPECTED, 0),
+        "capacity": {
+            "due_per_second": round(capacity.due_rate, 3),
+            "allowed_per_second": capacity.allowed_rate,
+            "measured_per_second": round(capacity.measured_rate, 3),
+            "enough": capacity.is_enough,
+        },
         "ended_this_week": [
             {"email": fact.email, "at": fact.at.isoformat(), "cause": fact.data.get("cause")} for fact in ends
         ],
@@ -181,11 +195,36 @@ def _print_status(told: dict[str, Any]) -> None:
     )
     say(f"Kept by    {keepers or NOBODY_YET}")
     say(f"Next due   {span(when['next_due'], now)}, next deadline {span(when['next_deadline'], now)}")
+    say(f"Upstream   {told['upstream']}")
+    rates = told["capacity"]
+    enough = "" if rates["enough"] else ": not enough, raise AIMKEEPER_MAX_RATE"
+    say(
+        f"Capacity   {rates['due_per_second']:g} rotations a second are needed, "
+        f"{rates['allowed_per_second']:g} allowed, {rates['measured_per_second']:g} made lately{enough}"
+    )
+    if told["held_verdicts"]:
+        say(f"Verdicts   {told['held_verdicts']} held back: aimkeeper verdicts list")
     say(f"Trouble    {told['overdue']} overdue, {told['failing']} failing, {told['at_risk']} at risk")
     say(f"Ended      {len(told['ended_this_week'])} this week")
     for end in told["ended_this_week"][:10]:
         cause = Cause(end["cause"]) if end["cause"] else None
         say(f"           {end['email']} {span(datetime.fromisoformat(end['at']), now)}: {why(cause)}")
+
+
+def _upstream(fleet: "Fleet", now: datetime) -> str:
+    """What holds for all sessions, in words."""
+    if fleet.is_paused(now):
+        until = f"until {fleet.paused_until:%H:%M} UTC" if fleet.paused_until else "until `aimkeeper resume`"
+        return f"paused {until}"
+    if fleet.is_out:
+        return f"answers nobody since {span(fleet.outage_at, now)}: verdicts are frozen, one probe at a time goes out"
+    if fleet.outage_at:
+        return "answers again: the rate is rising"
+    if fleet.is_throttled(now):
+        return f"asked everybody to wait, until {span(fleet.throttled_until, now)}"
+    if fleet.held_at:
+        return f"told too many to log out at once, {span(fleet.held_at, now)}: no end is declared"
+    return "as usual"
 
 
 def _last_tick(text: str | None, now: datetime) -> str:

@@ -59,7 +59,7 @@ def show(who: Who, as_json: AsJson = False) -> None:
         _show_gone(session, now, as_json=as_json)
         return
     if as_json:
-        print_json(_described(session))
+        print_json(_described(session, now))
         return
     has_ended = session.status is Status.ENDED
     say(f"{session.key}\n")
@@ -141,26 +141,29 @@ async def every_session(service: "Service", status: Status | None = None) -> lis
             return sessions
 
 
-def _described(session: Session) -> dict[str, Any]:
+def _described(session: Session, now: datetime) -> dict[str, Any]:
     """As the HTTP API describes it, with the words for people."""
     from aimkeeper.web.described import described
 
     over = session.status is Status.ENDED
-    words = {"why": why(session.cause) if over else None, "what_to_do": what_to_do(session) if over else None}
+    slack = None if over else round((session.deadline_at - now).total_seconds())
+    words: dict[str, Any] = {"slack_seconds": slack}
+    words |= {"why": why(session.cause) if over else None, "what_to_do": what_to_do(session) if over else None}
     return {"session": str(session.key), **described(session), **words}
 
 
 async def _listed(service: "Service", status: Status | None) -> tuple[list[dict[str, Any]], datetime]:
     """What there is, and the store's time."""
     sessions = await every_session(service, status)
-    listed = [_described(session) for session in sessions]
+    now = service.store.now()
+    listed = [_described(session, now) for session in sessions]
     if status in (None, Status.ENDED):
         known = {session.id for session in sessions}
-        for fact in await service.store.ends_since(service.store.now() - MONTH):
+        for fact in await service.store.ends_since(now - MONTH):
             if fact.session_id not in known and not await service.store.get(fact.session_id or ""):
                 known.add(fact.session_id or "")
                 listed.append(_gone(fact))
-    return listed, service.store.now()
+    return listed, now
 
 
 async def _found(service: "Service", who: str) -> "Session | Event":

@@ -19,7 +19,8 @@ ASK_ABOVE = 100
 LONGEST_PASS = timedelta(hours=1)
 
 # Codes of a failure that speak of the upstream, not of the session.
-UPSTREAM = {"unreachable", "timed_out", "broken_off", "server_error", "rate_limited", "unreadable", "too_large"}
+UPSTREAM = {"unreachable", "timed_out", "broken_off", "server_error", "overloaded", "rate_limited", "unreadable"}
+UPSTREAM |= {"too_large", "paused"}
 
 
 def register(app: typer.Typer) -> None:
@@ -99,6 +100,8 @@ def _explained(failure: "Failure", session: Session | None, now: datetime, *, is
     """A failure for people: whose it is, what happened and what to do."""
     if session is None:
         return f"{failure.session}: {failure.error}."
+    if failure.code == "paused":
+        return f"{session.key}: {failure.error}."
     if failure.code == "forbidden":
         return f"{session.key}: {REFUSED_ADDRESS}"
     return f"{session.key}: {what_happened(session, now, is_kept=is_kept)}"

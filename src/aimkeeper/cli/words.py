@@ -48,11 +48,17 @@ def what_happened(session: Session, now: datetime, *, is_kept: bool = True) -> s
             again = f"It is asked again {span(session.due_at, now)}." if is_kept else f"{NOBODY}."
             return f"In doubt: a request went out and no clear answer came ({session.last_error}). {again}"
         case Status.SUSPECTED:
-            return "AimHarder says it is over, but it says so of too many at once: the verdict is held back."
+            return (
+                "AimHarder says it is over, but it says so of too many at once, or fails nearly everybody: the verdict "
+                f"is held back. It is tried again {span(session.due_at, now)}; `aimkeeper verdicts` decides sooner."
+            )
         case Status.TOKEN_LOST:
             return f"Its cookies live, but AimHarder refuses its token. Log in again: {login_command(session)}"
         case Status.ENDED:
-            return f"Ended {span(session.ended_at, now)}: {why(session.cause)}. {what_to_do(session)}"
+            undo = ""
+            if session.wipe_at is not None and session.secrets.token is not None:
+                undo = f" (`aimkeeper revive` undoes it until its secrets are wiped, {span(session.wipe_at, now)}.)"
+            return f"Ended {span(session.ended_at, now)}: {why(session.cause)}. {what_to_do(session)}{undo}"
 
 
 def _alive(session: Session, now: datetime, *, is_kept: bool) -> str:

@@ -29,7 +29,7 @@ THROTTLE_SHARE = 0.5
 THROTTLED_FOR, LONGEST_THROTTLE = timedelta(seconds=5), timedelta(minutes=1)
 
 # In an outage one probe at a time goes out: the gap doubles from the first to the longest.
-FIRST_PROBE, LONGEST_PROBE = timedelta(seconds=0.5), timedelta(seconds=30)
+FIRST_PROBE, LONGEST_PROBE = timedelta(seconds=0.5), timedelta(seconds=15)
 # Then the rate doubles each second, from a sixteenth of what is allowed to all of it.
 RAMP_START, RAMP_DOUBLES_EVERY = 1 / 16, timedelta(seconds=1)
 # Where sessions live shorter than this, probes and ramp are quicker in proportion: the scarce time is theirs.

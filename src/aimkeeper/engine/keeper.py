@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from aimkeeper.clock import Clock
 from aimkeeper.core import policy as rules
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 FENCE_SECONDS = 30.0
 
 Seam = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,8 +57,26 @@ class Hearers:
 
     def tell(self, *facts: Event) -> None:
         for fact in facts:
-            for hear in self.events:
+            self._each(self.events, fact)
+
+    def tell_turn(self, turn: Turn) -> None:
+        self._each(self.turns, turn)
+
+    def tell_lateness(self, seconds: float) -> None:
+        self._each(self.lateness, seconds)
+
+    def tell_fault(self, error: Exception) -> None:
+        for hear in self.faults:
+            with suppress(Exception):  # there is nobody left to tell
+                hear(error)
+
+    def _each(self, hearers: list[Callable[[T], None]], fact: T) -> None:
+        """Whoever can't bear the news must not keep it from the others, nor from the session."""
+        for hear in hearers:
+            try:
                 hear(fact)
+            except Exception as error:  # noqa: BLE001 (whatever a subscriber does wrong)
+                self.tell_fault(error)
 
 
 class Keeper:
@@ -154,8 +174,7 @@ class Keeper:
             # Only while we stop: otherwise the committer waits for the store. Fresh tokens are in the spool.
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the session must not stay claimed for ever)
-            for hear in self.hearers.faults:
-                hear(error)
+            self.hearers.tell_fault(error)
             return await self._give_up(held)
 
     async def _step(self, claim: Claim, *, accepted: bool) -> Change:
@@ -238,8 +257,7 @@ class Keeper:
         result = await self.committer.commit(change)
         self._seam("after_commit")
         if change.turn:
-            for hear in self.hearers.turns:
-                hear(change.turn)
+            self.hearers.tell_turn(change.turn)
         self.hearers.tell(*result.events)
         return result
 

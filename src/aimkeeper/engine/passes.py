@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aimkeeper.core.change import Claim
-from aimkeeper.core.errors import AimkeeperError
+from aimkeeper.core.errors import AimkeeperError, Paused
 from aimkeeper.core.session import Session, Status
 from aimkeeper.engine.keeper import Keeper
 from aimkeeper.engine.refresh import LAST_LOOK, Refresher
@@ -50,13 +50,16 @@ class PassResult:
     def processed(self) -> int:
         return self.successful + self.failed + self.logged_out
 
-    def count(self, before: Session, after: Session | None) -> None:
+    def count(self, before: Session, after: Session | None, error: AimkeeperError | None = None) -> None:
         if after is not None and after.generation > before.generation:
             self.successful += 1
         elif after is None or after.status is Status.ENDED:
             self.logged_out += 1
             cause = after.cause.value if after is not None and after.cause else "forgotten"
             self.errors.append(Failure(before.id, "session_ended", f"the session has ended ({cause})"))
+        elif isinstance(error, Paused):
+            self.failed += 1
+            self.errors.append(Failure(before.id, error.code, str(error).rstrip(".")))
         else:
             self.failed += 1
             code = after.last_error or "unclear"
@@ -144,11 +147,12 @@ class Passes:
 
         async def one(session: Session) -> None:
             async with slots:
+                told = None
                 try:
                     after: Session | None = await self._refresher.refresh(session, forced=True, patience=PATIENCE)
-                except AimkeeperError:
-                    after = await self._store.get(session.id)
-                result.count(session, after)
+                except AimkeeperError as error:
+                    after, told = await self._store.get(session.id), error
+                result.count(session, after, told)
                 progress(result)
 
         await asyncio.gather(*(one(session) for session in sessions))

@@ -122,8 +122,7 @@ class Worker:
         self._backlog = len(claims) == room
         now = self._store.now()
         for claim in claims:
-            for hear in self._keeper.hearers.lateness:
-                hear((now - (claim.session.due_at or now)).total_seconds())
+            self._keeper.hearers.tell_lateness((now - (claim.session.due_at or now)).total_seconds())
         return [self._keeper.launch(claim) for claim in claims]
 
     async def _send_probe(self, fleet: Fleet) -> float:
