@@ -201,7 +201,7 @@ def test_an_ended_session_is_shown_with_why_and_what_to_do(terminal, upstream, n
     told = terminal.run("show", name).out
 
     assert re.search(r"Ended \d+ s ago: AimHarder ended it \(a login elsewhere", told)
-    assert f"Log in again: aimkeeper login ana@example.com --fingerprint {F}\n" in told
+    assert f"Log in again: aimkeeper login ana@example.com --fingerprint {F} (`aimkeeper revive` undoes it" in told
     assert re.search(r"^deadline +-$", told, re.MULTILINE)
     assert re.search(r"^kept by +-$", told, re.MULTILINE)
 

@@ -14,7 +14,9 @@ from aimkeeper.core.events import EventKind
 from aimkeeper.core.session import Cause, Status
 from aimkeeper.engine.entry import LogIn
 from aimkeeper.simulator import Faults, Rules
+from prove.field import Setup
 from prove.order import best_possible, first_in_first_out
+from prove.trials import Trial, killed_again_and_again
 
 SESSIONS, IDLE, INTERVAL = 50, 30, 5
 PASSWORD = "correct horse"
@@ -188,3 +190,14 @@ async def test_everybody_logged_out_for_twenty_seconds_is_one_piece_of_news_and_
     assert fleet.count(EventKind.VERDICTS_HELD) == 1
     assert told.isdisjoint({EventKind.ENDED, EventKind.WIPED})
     assert all(stage.holds_live_token(session) for session in await all_of(service))
+
+
+@pytest.mark.slow
+async def test_a_worker_killed_every_two_seconds_for_real_loses_nobody():
+    setup = Setup(sessions=50, rules=rules("grace", idle=12, grace=12), refresh_every=3, idle=12)
+    trial = Trial("kill -9 every 2 s", "grace 12 s", "0 lost", setup, 20, killed_again_and_again)
+
+    good, score = await killed_again_and_again(trial)
+
+    assert good, score
+    assert score.rotations > 300
