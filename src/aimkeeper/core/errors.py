@@ -9,6 +9,7 @@ Everything that can keep a caller from getting what was asked.
   x UnknownSession          no such session in the store
   x AmbiguousSession        several sessions answer to that name
   x AlreadyKept             adopting a pair that is kept already
+    x TooManySessions       the account has as many sessions as it may
   x SessionEnded            over for good: log in again
   x UpstreamUnavailable     not now: `retry_after` says when to ask again
     x RateLimited           the upstream wants us slower
@@ -88,6 +89,12 @@ class AlreadyKept(AimkeeperError):
     """That account and fingerprint are kept already."""
 
     code = "already_kept"
+
+
+class TooManySessions(AlreadyKept):
+    """The account has as many sessions here as it may."""
+
+    code = "too_many_sessions"
 
 
 class SessionEnded(AimkeeperError):

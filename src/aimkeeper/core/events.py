@@ -25,6 +25,9 @@ class EventKind(StrEnum):
     SETREFRESH_FAILED = "setrefresh_failed"  # the login stands, its setrefresh was given up
     HOLDER_CONFLICT = "holder_conflict"  # two parties use one session's tokens
     CREDENTIALS_READ = "credentials_read"  # somebody was handed live credentials
+    CLAIMED = "claimed"  # a browser that held the session's cookie became its member here
+    OPERATOR_ACTED = "operator_acted"  # an operator did something over HTTP; what, and by bearer or page
+    SIGNED_IN = "signed_in"  # the operator's page was opened, by link or by key
     # About the whole fleet:
     OUTAGE_BEGAN = "outage_began"  # AimHarder fails nearly everybody: verdicts are frozen, one probe at a time goes out
     OUTAGE_ENDED = "outage_ended"  # it answers again, and the rate is back to what is allowed

@@ -242,9 +242,10 @@ def _settle_logout(claim: Claim, exchange: Exchange) -> Change:
     held, now = claim.session, exchange.now
     turn = _turn(held, "logged_out", exchange)
     known = held.suspicion
-    suspicion = (
-        replace(known, logouts=known.logouts + 1, last_at=now) if known else Suspicion(first_at=now, last_at=now)
-    )
+    if known is None:
+        suspicion = Suspicion(first_at=now, run_at=now)
+    else:
+        suspicion = replace(known, logouts=known.logouts + 1, run_at=known.run_at if known.logouts else now)
     # Cookies of a logout answer are not believed: the site deletes them with it, and whoami still needs ours.
     after = replace(
         held,

@@ -117,17 +117,18 @@ RING_LENGTH = 16
 @dataclass(frozen=True, slots=True)
 class Suspicion:
     """
-    How far the ladder of SPEC 5.5 has been climbed since the first logout answer.
+    How far the ladder has been climbed since the first logout answer.
 
     Attributes:
-        first_at, last_at: The first and the latest logout for the present token.
-        logouts: How many logouts the present token has had.
+        first_at: The first logout for the present token.
+        run_at: The first one of this run up the ladder: a verdict that is held back is tried from the start.
+        logouts: How many logouts this run has had; 0 = it is yet to begin.
         life: What whoami said; None while it was not asked.
         spares_tried: Whether every spare was refused too.
     """
 
     first_at: datetime
-    last_at: datetime
+    run_at: datetime
     logouts: int = 1
     life: Life | None = None
     spares_tried: bool = False

@@ -35,7 +35,7 @@ def next_step(session: Session, now: datetime) -> Step:
     those 2 s: if many die at once, the others are heard by then, and it is held back.
     """
     suspicion = session.suspicion
-    if suspicion is None:
+    if suspicion is None or not suspicion.logouts:
         return Step.SPEND
     if suspicion.life is None:
         return Step.ASK
@@ -56,15 +56,16 @@ def reopen(session: Session, now: datetime) -> Session:
     climbed is climbed on.
     """
     is_asked_anew = session.status in (Status.SUSPECTED, Status.TOKEN_LOST)
-    if is_asked_anew and next_step(session, now) is Step.CONCLUDE:
-        return replace(session, suspicion=None)
+    if session.suspicion and is_asked_anew and next_step(session, now) is Step.CONCLUDE:
+        anew = replace(session.suspicion, logouts=0, life=None, spares_tried=False)
+        return replace(session, suspicion=anew)
     return session
 
 
 def resume_at(session: Session) -> datetime:
     """When a session told to `WAIT` may go on."""
     assert session.suspicion is not None
-    return session.suspicion.first_at + SECOND_TRY_AFTER
+    return session.suspicion.run_at + SECOND_TRY_AFTER
 
 
 def hold(claim: Claim, policy: Policy, now: datetime) -> Change:

@@ -35,7 +35,7 @@ class _Sealed(msgspec.Struct, array_like=True):
 
 class _Suspicion(msgspec.Struct, array_like=True):
     first_at: int
-    last_at: int
+    run_at: int
     logouts: int
     life: str | None
     spares_tried: bool
@@ -223,7 +223,7 @@ def new_params(session: Session, sealer: Sealer, now: datetime) -> dict[str, Any
 def _suspicion(packed: bytes) -> Suspicion:
     seen = _decode_suspicion(packed)
     life = Life(seen.life) if seen.life else None
-    return Suspicion(instant(seen.first_at), instant(seen.last_at), seen.logouts, life, seen.spares_tried)
+    return Suspicion(instant(seen.first_at), instant(seen.run_at), seen.logouts, life, seen.spares_tried)
 
 
 def _packed_suspicion(suspicion: Suspicion | None) -> bytes | None:
@@ -232,6 +232,6 @@ def _packed_suspicion(suspicion: Suspicion | None) -> bytes | None:
     life = suspicion.life.value if suspicion.life else None
     return _encode(
         _Suspicion(
-            micros(suspicion.first_at), micros(suspicion.last_at), suspicion.logouts, life, suspicion.spares_tried
+            micros(suspicion.first_at), micros(suspicion.run_at), suspicion.logouts, life, suspicion.spares_tried
         )
     )
