@@ -142,7 +142,7 @@ def test_a_setting_takes(read, variable, text, field, value):
 @pytest.mark.parametrize(
     ("variable", "text", "must"),
     [
-        ("AIMKEEPER_DATABASE_URL", "postgresql://localhost/db", "must be sqlite:///path"),
+        ("AIMKEEPER_DATABASE_URL", "mysql://localhost/db", "must be sqlite:///path"),
         ("AIMKEEPER_DATABASE_URL", "sqlite:///", "must be sqlite:///path"),
         ("AIMKEEPER_DATABASE_URL", "sqlite:///:memory:", "must be sqlite:///path"),
         ("DATABASE_URL", "sqlite:///~nobody-of-that-name/a.db", "home folder"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from aimkeeper import __version__
 from aimkeeper.core import values
+from aimkeeper.core.address import PostgresAddress, is_postgres, read_postgres
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.core.values import read_duration, say_duration
@@ -19,6 +20,7 @@ __all__ = ["SHORTEST_API_KEY", "Loaded", "Settings", "described", "load", "read_
 
 _PLACE = re.compile(r"\((at (?:line \d+, column \d+|end of document))\)")
 _SQLITE = "sqlite:///"
+_FILE_NAME = re.compile(r"[^A-Za-z0-9._]+")
 SHORTEST_API_KEY = 16
 # A timeout shorter than this is no time for an exchange.
 SHORTEST_TIMEOUT = timedelta(milliseconds=100)
@@ -44,9 +46,12 @@ def _path(text: str) -> Path:
 
 
 def _database(text: str) -> str:
+    if is_postgres(text):
+        read_postgres(text)
+        return text
     scheme, path = text[: len(_SQLITE)], text[len(_SQLITE) :]
     if scheme != _SQLITE or not path or path == ":memory:":
-        raise ValueError("must be sqlite:///path (this version keeps sessions in SQLite)")
+        raise ValueError("must be sqlite:///path, or postgresql://user:password@host/database")
     _path(path)
     return text
 
@@ -79,7 +84,8 @@ class Settings:
         "AIMKEEPER_DATABASE_URL DATABASE_URL",
         _database,
         None,
-        "Where sessions are kept: sqlite:///path. Default: aimkeeper.db in the data folder.",
+        "Where sessions are kept: sqlite:///path, or postgresql://user:password@host/database for any number of "
+        "machines. Default: aimkeeper.db in the data folder.",
         secret=True,
     )
     data_dir: Path | None = setting(
@@ -90,7 +96,7 @@ class Settings:
         _text,
         None,
         "Keys that seal the secrets, comma-separated: the first seals, all open. Default: a key file beside the "
-        "database, made on first use.",
+        "embedded database, made on first use; with PostgreSQL they must be set.",
         secret=True,
     )
     api_keys: tuple[str, ...] = setting(
@@ -175,6 +181,26 @@ class Settings:
     )
     host: str = setting("AIMKEEPER_HOST", _text, "127.0.0.1", "Where `serve` listens.")
     port: int = setting("AIMKEEPER_PORT PORT", values.whole(0, 65_535), 8000, "The port it listens on; 0 = a free one.")
+    public_login: bool = setting("AIMKEEPER_PUBLIC_LOGIN", values.flag, False, "Whether anybody may log in over HTTP.")
+    public_remember: bool = setting(
+        "AIMKEEPER_PUBLIC_REMEMBER", values.flag, False, "Whether anybody may have the password kept."
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "AIMKEEPER_TRUSTED_PROXIES", values.listed(values.network, "addresses or networks"), (),
+        "Reverse proxies, as addresses or networks: their word on who asks, and whether by HTTPS, is taken.",
+    )  # fmt: skip
+    allowed_hosts: tuple[str, ...] = setting(
+        "AIMKEEPER_ALLOWED_HOSTS", values.listed(values.host_name, "host names"), (),
+        "Host names that are answered to; *.example.com names all below it. Default: any.",
+    )  # fmt: skip
+    cors_origins: tuple[str, ...] = setting(
+        "AIMKEEPER_CORS_ORIGINS", values.listed(values.origin, "origins like https://app.example.com"), (),
+        "Origins whose pages may call the routes of members and holders.",
+    )  # fmt: skip
+    refresh_threshold: int = setting(
+        "TOKEN_REFRESH_THRESHOLD_MINUTES", values.whole(5, 120), 60,
+        "Minutes after which needsRefresh of /api/auth/refresh is true.",
+    )  # fmt: skip
     history_days: int = setting(
         "AIMKEEPER_HISTORY_DAYS", values.whole(1, 3650), 30, "How long events are kept, in days."
     )
@@ -182,6 +208,11 @@ class Settings:
     debug: bool = setting("TOKEN_REFRESH_DEBUG", values.flag, False, "Verbose logs, never a secret in them.")
 
     def __post_init__(self) -> None:
+        if self.postgres and not self.secret_keys:
+            raise ConfigError(
+                "AIMKEEPER_SECRET_KEYS must be set with PostgreSQL, and be the same for every process: "
+                "`aimkeeper keys new` prints one."
+            )
         if self.refresh_every >= self.idle_timeout:
             raise ConfigError(
                 f"AIMKEEPER_REFRESH_EVERY ({say_duration(self.refresh_every)}) must be below AIMKEEPER_IDLE_TIMEOUT "
@@ -217,10 +248,21 @@ class Settings:
         return Path(platformdirs.user_data_dir("aimkeeper"))
 
     @property
+    def postgres(self) -> PostgresAddress | None:
+        """The shared store's address; None where the store is embedded."""
+        return read_postgres(self.database_url) if self.database_url and is_postgres(self.database_url) else None
+
+    @property
     def database_path(self) -> Path:
-        """The file of the embedded store."""
+        """The file of the embedded store. A shared one's files on this machine, as the spool, are named after this."""
         if self.database_url is None:
             return self.data_folder / "aimkeeper.db"
+        address = self.postgres
+        if address is not None:
+            # Each database has a name of its own: what was left behind for one must not get into another.
+            return self.data_folder / _FILE_NAME.sub("-", f"{address.host}-{address.port}-{address.database}").strip(
+                "-"
+            )
         return Path(self.database_url.removeprefix(_SQLITE)).expanduser()
 
 
@@ -280,6 +322,8 @@ def _shown(value: object, *, secret: bool) -> str:
         return "(hidden)"
     if isinstance(value, timedelta):
         return say_duration(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,8 +1,8 @@
 """
 A house for stores: one database, and as many processes over it as a test wants; the clock is moved by hand.
 
-The contract (`test_contract_*.py`) speaks to a store only through `House`: another database joins by a line in
-`BACKENDS` and a way to open it and to look into it.
+The contract (`test_contract_*.py`) speaks to a store only through `House`, and runs on every database there is: a
+`House` for each knows how to open a store on it, how to look into it, and how a process dies there.
 """
 
 import hashlib
@@ -12,11 +12,11 @@ import sqlite3
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 
+from aimkeeper.core.address import read_postgres
 from aimkeeper.core.change import Change, Claim, Kind
 from aimkeeper.core.cookies import Cookie, CookieDelta, Jar
 from aimkeeper.core.events import Event, EventKind
@@ -24,14 +24,19 @@ from aimkeeper.core.outcome import InDoubt, Reason, Refused, Rotated
 from aimkeeper.core.policy import Exchange, Policy, event, settle
 from aimkeeper.core.session import Cause, Secrets, Session, Status
 from aimkeeper.core.token import Fingerprint, Token
+from aimkeeper.store.backend import Unwritable
+from aimkeeper.store.beats import BeatingOwners
+from aimkeeper.store.owners import LockingOwners
 from aimkeeper.store.ownership import FileLocks
+from aimkeeper.store.postgres import Postgres
 from aimkeeper.store.seal import load_sealer
 from aimkeeper.store.sqlite import Sqlite
 from aimkeeper.store.store import Store
 from aimkeeper.testing import ManualClock
 
-# How to open a store, and how to look into its tables behind its back.
-BACKENDS = ["sqlite in threads", "sqlite inline"]
+BACKENDS = ["sqlite in threads", "sqlite inline", "postgres"]
+# What a pooler could spoil: claims, commits, owners, and whatever happens to them in any order.
+BEHIND_A_POOLER = {"test_contract_claims", "test_contract_commits", "test_contract_owners", "test_contract_fleet"}
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 POLICY = Policy(refresh_every=15 * MINUTE, idle_timeout=90 * MINUTE, upstream_timeout=10 * SECOND)
@@ -42,66 +47,69 @@ PASSWORD = "correct horse battery"
 class House:
     """One database, any number of processes over it, and sessions to put into it."""
 
-    def __init__(self, folder: Path, clock: ManualClock, stack: AsyncExitStack, *, inline: bool) -> None:
+    unwritable: type[Exception]
+
+    def __init__(self, folder: Path, clock: ManualClock, stack: AsyncExitStack) -> None:
         self.folder = folder
-        self.path = folder / "aimkeeper.db"
         self.clock = clock
         self.policy = POLICY
         self.secret_keys: str | None = None
+        self.opened: list[Store] = []
         self._stack = stack
-        self._inline = inline
         self._tokens = itertools.count(1)
 
     # ------------------------------------------------------------ processes
 
     def store(self) -> Store:
         """A store as another process would have it, not yet open."""
-        key_file = self.folder / "secret.key"
+        raise NotImplementedError
 
-        def sealers(store_is_sealed):
-            return load_sealer(self.secret_keys, key_file, store_is_sealed=store_is_sealed)
+    def ask(self, sql: str, *values: object) -> list[tuple]:
+        """What the tables hold, seen from outside."""
+        raise NotImplementedError
 
-        locks = FileLocks(self.folder / "owners")
-        backend = Sqlite(self.path, inline=self._inline)
-        return Store(backend, sealers, locks, self.clock, spool_folder=self.folder / "spool")
+    def on_disk(self) -> bytes:
+        """Everything the database has on the disk."""
+        raise NotImplementedError
+
+    async def watch(self) -> None:
+        """Everybody beats and looks around, as long as it takes to see who has died."""
+
+    async def reap(self, store: Store) -> list[Event]:
+        """Take from the dead what they held, as a worker does by the second."""
+        return await store.owners.reap(stuck_before=self.clock.monotonic() - 60)
+
+    async def bury(self, store: Store) -> list[Event]:
+        """Both."""
+        await self.watch()
+        return await self.reap(store)
+
+    async def take_from(self, store: Store, owner: str) -> list[Event]:
+        """What *owner* holds is taken from it, as from one that was stopped; it may wake up later."""
+        raise NotImplementedError
+
+    def die(self, store: Store, owner: str) -> None:
+        """As `kill -9` would have it: no more signs of life, and nothing was tidied up."""
+        store.owners.abandon(owner)
+
+    async def register(self, store: Store) -> list[str]:
+        """Those who are not known to be dead."""
+        return [owner.id for owner in await store.owners.everyone() if owner.dead_at is None]
+
+    def tell(self, sql: str, *values: object) -> None:
+        """Write into the tables behind the store's back."""
+        self.ask(sql, *values)
+
+    def sealers(self, store_is_sealed):
+        return load_sealer(self.secret_keys, self.folder / "secret.key", store_is_sealed=store_is_sealed)
 
     async def open(self) -> Store:
         """Another process, as it were."""
         store = self.store()
         await store.open()
         self._stack.push_async_callback(store.close)
+        self.opened.append(store)
         return store
-
-    def ask(self, sql: str, *values: object) -> list[tuple]:
-        """What the tables hold, seen from outside."""
-        with closing(sqlite3.connect(self.path, timeout=10)) as connection:
-            return connection.execute(sql, values).fetchall()
-
-    def tell(self, sql: str, *values: object) -> None:
-        """Write into the tables behind the store's back."""
-        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
-            connection.execute(sql, values)
-
-    def on_disk(self) -> bytes:
-        """Everything the database has on the disk."""
-        files = sorted(self.folder.glob(f"{self.path.name}*"))
-        return b"".join(file.read_bytes() for file in files if file.is_file())
-
-    def script(self, *statements: str) -> None:
-        """Make something of the file that the store does not know of."""
-        with closing(sqlite3.connect(self.path)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-
-    def pragma(self, name: str, path: Path | None = None) -> object:
-        """What SQLite says of the file."""
-        with closing(sqlite3.connect(path or self.path)) as connection:
-            return connection.execute(f"PRAGMA {name}").fetchone()[0]
-
-    def files(self) -> dict[str, bytes]:
-        """Every file in the folder, with what it holds."""
-        return {file.name: file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
 
     # ------------------------------------------------------------ sessions
 
@@ -185,20 +193,149 @@ class House:
         return [kind for kind, _ in self.facts(session)]
 
 
+class SqliteHouse(House):
+    """Locks prove life, at once and for certain."""
+
+    unwritable = UnicodeEncodeError
+    inline = False
+
+    def __init__(self, folder: Path, clock: ManualClock, stack: AsyncExitStack) -> None:
+        super().__init__(folder, clock, stack)
+        self.path = folder / "aimkeeper.db"
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def store(self) -> Store:
+        backend = Sqlite(self.path, inline=self.inline)
+        owners = LockingOwners(backend, FileLocks(self.folder / "owners"), self.clock)
+        return Store(backend, self.sealers, owners, self.clock, spool_folder=self.folder / "spool")
+
+    async def take_from(self, store: Store, owner: str) -> list[Event]:
+        self.clock.advance(120)
+        return await self.bury(store)
+
+    def ask(self, sql: str, *values: object) -> list[tuple]:
+        with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            return connection.execute(sql, values).fetchall()
+
+    def on_disk(self) -> bytes:
+        files = sorted(self.folder.glob(f"{self.path.name}*"))
+        return b"".join(file.read_bytes() for file in files if file.is_file())
+
+    def script(self, *statements: str) -> None:
+        """Make something of the file that the store does not know of."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+
+    def pragma(self, name: str, path: Path | None = None) -> object:
+        """What SQLite says of the file."""
+        with closing(sqlite3.connect(path or self.path)) as connection:
+            return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    def files(self) -> dict[str, bytes]:
+        """Every file in the folder, with what it holds."""
+        return {file.name: file.read_bytes() for file in self.folder.rglob("*") if file.is_file()}
+
+
+class InlineHouse(SqliteHouse):
+    """The same, with SQL in the loop's own thread."""
+
+    inline = True
+
+
+class PostgresHouse(House):
+    """Beats prove life; the clock that is moved by hand counts them, and stands in for the database's own."""
+
+    unwritable = Unwritable
+    pooled = False
+
+    def __init__(self, folder: Path, clock: ManualClock, stack: AsyncExitStack, database) -> None:
+        super().__init__(folder, clock, stack)
+        self.database = database
+        stack.callback(self.database.give_back)
+        self.address = read_postgres(self.database.pooled_url if self.pooled else self.database.url)
+
+    @property
+    def place(self) -> str:
+        return f"database {self.database.name} at 127.0.0.1:{self.address.port}"
+
+    def store(self) -> Store:
+        backend = Postgres(self.address, self.clock)
+        owners = BeatingOwners(backend, self.clock)
+        return Store(backend, self.sealers, owners, self.clock, spool_folder=self.folder / "spool")
+
+    async def watch(self) -> None:
+        for _ in range(7):
+            for each in self.opened:
+                await each.owners.beat()
+            self.clock.advance(1)
+
+    async def take_from(self, store: Store, owner: str) -> list[Event]:
+        asleep = store.owners._ours.pop(owner)
+        told = await self.bury(store)
+        store.owners._ours[owner] = asleep
+        return told
+
+    def ask(self, sql: str, *values: object) -> list[tuple]:
+        return self.database.ask(sql, *values)
+
+    def blocking(self, sql: str):
+        """A transaction of somebody else's that has run *sql*, until it is let go."""
+        return self.database.blocking(sql)
+
+    async def waiting(self, count: int) -> None:
+        """Until so many statements wait for somebody's lock."""
+        await self.database.waiting(count)
+
+    def on_disk(self) -> bytes:
+        return self.database.on_disk()
+
+
+class PooledHouse(PostgresHouse):
+    """The same, behind a pooler that gives each transaction another session."""
+
+    pooled = True
+
+
+HOUSES = {
+    "sqlite in threads": SqliteHouse,
+    "sqlite inline": InlineHouse,
+    "postgres": PostgresHouse,
+    "postgres behind a pooler": PooledHouse,
+}
+
+
+def pytest_generate_tests(metafunc):
+    """The contract runs on every database; what is about one of them names it (`backend` of its module)."""
+    named = any("backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not named and not hasattr(metafunc.module, "backend"):
+        pooled = metafunc.module.__name__.rpartition(".")[2] in BEHIND_A_POOLER
+        metafunc.parametrize("backend", [*BACKENDS, "postgres behind a pooler"] if pooled else BACKENDS, indirect=True)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture
 def backend(request) -> str:
     return request.param
 
 
 @pytest.fixture
-def new_house(backend):
+def new_house(backend, request):
     """Builds a house in a folder, for tests that need many."""
-    return partial(House, inline=backend.endswith("inline"))
+    kind = HOUSES[backend]
+    if issubclass(kind, PostgresHouse):
+        server = request.getfixturevalue("postgres")
+        looks_at_the_disk = "on_disk" in request.function.__code__.co_names
+        return lambda folder, clock, stack: kind(folder, clock, stack, server.fresh(never_used=looks_at_the_disk))
+    return kind
 
 
 @pytest.fixture

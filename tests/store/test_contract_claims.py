@@ -198,8 +198,8 @@ async def test_who_is_not_on_the_register_claims_nothing(house, store, worker, w
 async def test_an_owner_that_was_marked_dead_claims_nothing(house, store, worker):
     first, second = await house.fleet(store, 2)
     await store.claim_one(worker, first.id)
-    house.clock.advance(120)
-    await store.owners.reap(stuck_before=house.clock.monotonic() - 60)
+
+    await house.take_from(store, worker)
 
     assert await claim(store, worker) == []
     assert await claim(store, worker, eta=store.now()) == []

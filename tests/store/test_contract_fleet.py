@@ -206,8 +206,8 @@ async def test_an_owner_that_is_gone_logs_nobody_in(house, store, worker, rival,
     await store.logins.begin("ana@example.com", worker)
 
     if how == "it died":
-        store.owners._locks.abandon(worker)
-        await store.owners.reap(stuck_before=0)
+        house.die(store, worker)
+        await house.bury(store)
     else:
         await store.owners.retire(worker)
 

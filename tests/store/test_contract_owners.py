@@ -3,22 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
-
-from aimkeeper.core.errors import StoreUnavailable
 from aimkeeper.core.session import Cause, Status
 from aimkeeper.store.commits import Fate
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-
-
-def die(store, owner):
-    """As `kill -9` would have it: the lock is free, and nothing was tidied up."""
-    store.owners._locks.abandon(owner)
-
-
-async def reap(house, store, stuck_after=60.0):
-    return await store.owners.reap(stuck_before=house.clock.monotonic() - stuck_after)
+MINUTE = timedelta(minutes=1)
 
 
 async def test_an_owner_stands_on_the_register_from_enrolling_to_retiring(house, store):
@@ -33,26 +21,6 @@ async def test_an_owner_stands_on_the_register_from_enrolling_to_retiring(house,
     assert await store.owners.everyone() == []
 
 
-async def test_a_tick_says_when_it_last_looked_for_work_but_writes_seldom(house, store, worker):
-    seen = []
-    for _ in range(12):
-        assert await store.owners.tick(worker)
-        seen.append((await store.owners.everyone())[0].tick_at)
-        house.clock.advance(1)
-
-    started = seen[0]
-    assert seen == [started] * 10 + [started + 10 * SECOND] * 2
-
-
-async def test_a_tick_is_written_again_though_the_clock_was_set_back(house, store, worker):
-    await store.owners.tick(worker)
-    house.clock.set_wall(house.clock.now() - timedelta(days=1))
-
-    assert await store.owners.tick(worker)
-
-    assert (await store.owners.everyone())[0].tick_at == store.now()
-
-
 async def test_who_is_not_on_the_register_is_told_so_at_its_tick(store, worker):
     assert not await store.owners.tick("nobody")
     await store.owners.retire(worker)
@@ -64,7 +32,7 @@ async def test_the_living_are_left_alone(house, store, worker):
     await store.claim_one(worker, session.id)
     other = await house.open()
 
-    assert await reap(house, other) == []
+    assert await house.bury(other) == []
 
     assert (await store.get(session.id)).owner == worker
     assert await store.owners.tick(worker)
@@ -78,8 +46,8 @@ async def test_what_a_dead_owner_held_is_in_doubt_and_goes_on_at_once(house, sto
     heir = await other.owners.enrol("heir", "worker")
     house.clock.advance(1)
 
-    die(store, worker)
-    told = await reap(house, other)
+    house.die(store, worker)
+    told = await house.bury(other)
 
     assert {(fact.kind.value, fact.session_id, fact.data["reason"]) for fact in told} == {
         ("in_doubt", first.id, "holder_died"),
@@ -89,7 +57,7 @@ async def test_what_a_dead_owner_held_is_in_doubt_and_goes_on_at_once(house, sto
     kept = await other.get(first.id)
     assert (kept.status, kept.owner, kept.attempt, kept.last_error) == (Status.IN_DOUBT, None, 1, "holder_died")
     assert (kept.doubt_at, kept.due_at) == (store.now(), store.now())
-    assert [owner.id for owner in await other.owners.everyone()] == [heir]
+    assert await house.register(other) == [heir]
     taken = await other.claim_due(heir, 2, until=other.now())
     assert {claim.session.id for claim in taken} == {first.id, second.id}
 
@@ -98,9 +66,10 @@ async def test_the_dead_are_buried_once_however_many_look(house, store, worker):
     [session] = await house.fleet(store, 1)
     await store.claim_one(worker, session.id)
     others = [await house.open() for _ in range(4)]
-    die(store, worker)
+    house.die(store, worker)
 
-    told = await asyncio.gather(*(reap(house, other) for other in others))
+    await house.watch()
+    told = await asyncio.gather(*(house.reap(other) for other in others))
 
     assert sorted(len(facts) for facts in told) == [0, 0, 0, 1]
     assert house.kinds(session) == ["adopted", "in_doubt"]
@@ -113,8 +82,8 @@ async def test_a_token_in_doubt_stays_in_doubt_since_when_it_was_first(house, st
     house.clock.advance(5)
     await store.claim_one(worker, session.id)
 
-    die(store, worker)
-    await reap(house, await house.open())
+    house.die(store, worker)
+    await house.bury(await house.open())
 
     assert (await store.get(session.id)).doubt_at == since
 
@@ -122,8 +91,8 @@ async def test_a_token_in_doubt_stays_in_doubt_since_when_it_was_first(house, st
 async def test_a_dead_owners_rotation_that_arrives_after_all_is_taken(house, store, worker):
     [session] = await house.fleet(store, 1)
     rotation = house.rotation(await store.claim_one(worker, session.id))
-    die(store, worker)
-    await reap(house, await house.open())
+    house.die(store, worker)
+    await house.bury(await house.open())
 
     [result] = await store.commit([rotation])
 
@@ -136,61 +105,21 @@ async def test_what_its_owner_ended_while_a_dead_process_held_it_does_not_come_d
     [session] = await house.fleet(store, 1)
     await store.claim_one(worker, session.id)
     await store.end(session.id, Cause.LOGGED_OUT_HERE, store.now() + MINUTE)
-    die(store, worker)
+    house.die(store, worker)
     other = await house.open()
     heir = await other.owners.enrol("heir", "worker")
 
-    assert await reap(house, other) == []
+    assert await house.bury(other) == []
 
     kept = await other.get(session.id)
     assert (kept.status, kept.due_at, kept.owner) == (Status.ENDED, None, None)
     assert await other.claim_due(heir, 5, until=other.now()) == []
 
 
-async def test_an_owner_that_stopped_while_it_held_a_claim_is_marked_and_finds_the_mark(house, store, worker):
-    [session] = await house.fleet(store, 1)
-    await store.claim_one(worker, session.id)
-    other = await house.open()
-    house.clock.advance(61)
-
-    told = await reap(house, other)
-
-    assert [fact.session_id for fact in told] == [session.id]
-    assert (await other.get(session.id)).owner is None
-    assert (await other.owners.everyone())[0].dead_at == store.now()
-    assert not await store.owners.tick(worker)
-    # It lives: its row and its lock stay until it goes, and it is marked once.
-    assert await reap(house, other) == []
-    die(store, worker)
-    await reap(house, other)
-    assert await other.owners.everyone() == []
-
-
-@pytest.mark.parametrize("seconds", [0, 59, 60])
-async def test_an_owner_that_is_only_busy_is_not_marked(house, store, worker, seconds):
-    [session] = await house.fleet(store, 1)
-    await store.claim_one(worker, session.id)
-    house.clock.advance(seconds)
-
-    assert await reap(house, await house.open()) == []
-
-    assert await store.owners.tick(worker)
-
-
-async def test_time_asleep_does_not_count_for_all_slept_alike(house, store, worker):
-    [session] = await house.fleet(store, 1)
-    await store.claim_one(worker, session.id)
-    house.clock.suspend(3600)
-
-    assert await reap(house, await house.open()) == []
-    house.clock.advance(61)
-    assert len(await reap(house, await house.open())) == 1
-
-
 async def test_who_holds_nothing_is_never_taken_for_stopped(house, store, worker):
     house.clock.advance(7 * 86400)
 
-    await reap(house, await house.open())
+    await house.bury(await house.open())
 
     assert await store.owners.tick(worker)
 
@@ -213,19 +142,10 @@ async def test_only_workers_that_live_share_the_pace(house, store, worker):
     ]
     [session] = await house.fleet(store, 1)
     await store.claim_one(marked, session.id)
-    house.clock.advance(120)
-    await reap(house, store)
-    die(store, dead)
+    await house.take_from(store, marked)
+    house.die(store, dead)
     other = await house.open()
+    await house.bury(other)
 
     assert [owner.id for owner in await other.owners.living_workers()] == [worker]
-    assert {owner.id for owner in await other.owners.everyone()} == {worker, visitor, dead, marked}
-
-
-async def test_who_can_not_be_put_on_the_register_holds_no_lock(house, store):
-    house.tell("ALTER TABLE owners RENAME TO elsewhere")
-
-    with pytest.raises(StoreUnavailable):
-        await store.owners.enrol("a worker", "worker")
-
-    assert list((house.folder / "owners").iterdir()) == []
+    assert set(await house.register(other)) == {worker, visitor}

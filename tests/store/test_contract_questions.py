@@ -170,6 +170,20 @@ async def test_how_the_sessions_stand_is_told_in_numbers(house, store, worker):
     assert await store.count_left(now + MINUTE, begun=now + MINUTE) == 3  # up to that instant
 
 
+async def test_what_others_hold_is_counted_as_far_as_it_is_due(house, store, worker, rival):
+    now = store.now()
+    ours, theirs, later = await house.keep(
+        store, house.session(1), house.session(2), house.session(3, due_at=now + MINUTE)
+    )
+    await store.claim_one(worker, ours.id)
+    for session in (theirs, later):
+        await store.claim_one(rival, session.id)
+
+    assert await store.count_held_by_others(worker, now) == 1
+    assert await store.count_held_by_others(rival, now + MINUTE) == 1
+    assert await store.count_held_by_others(worker, now + MINUTE) == 2
+
+
 async def test_an_empty_store_stands_at_nothing(store):
     standing = await store.standing(store.now())
 
@@ -254,7 +268,7 @@ async def test_instants_are_kept_to_the_microsecond(house, store):
 
 async def test_the_stores_time_is_the_clocks_and_it_says_where_it_is(house, store):
     assert store.now() == house.clock.now()
-    assert str(store) == str(house.path)
+    assert str(store) == house.place
 
 
 async def test_a_store_that_can_be_written_says_nothing(store):

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ PROCESS = """
 import asyncio, os, sys
 from pathlib import Path
 from aimkeeper.clock import SystemClock
+from aimkeeper.store.owners import LockingOwners
 from aimkeeper.store.ownership import FileLocks
 from aimkeeper.store.seal import load_sealer
 from aimkeeper.store.sqlite import Sqlite
@@ -33,7 +35,8 @@ def sealers(sealed):
 
 async def main():
     backend = Sqlite(folder / "aimkeeper.db")
-    store = Store(backend, sealers, FileLocks(folder / "owners"), SystemClock(), spool_folder=folder / "spool")
+    owners = LockingOwners(backend, FileLocks(folder / "owners"), SystemClock())
+    store = Store(backend, sealers, owners, SystemClock(), spool_folder=folder / "spool")
     print("ready", flush=True)
     sys.stdin.readline()
     await store.open()
@@ -248,3 +251,75 @@ def test_where_nobody_can_say_who_lives_nobody_is_taken_for_dead(locks, tmp_path
 
     monkeypatch.undo()
     locks.drop("a")
+
+
+# ------------------------------------------------------------ stopped, not dead
+
+
+async def test_a_tick_says_when_it_last_looked_for_work_but_writes_seldom(house, store, worker):
+    seen = []
+    for _ in range(12):
+        assert await store.owners.tick(worker)
+        seen.append((await store.owners.everyone())[0].tick_at)
+        house.clock.advance(1)
+
+    started = seen[0]
+    assert seen == [started] * 10 + [started + timedelta(seconds=10)] * 2
+
+
+async def test_a_tick_is_written_again_though_the_clock_was_set_back(house, store, worker):
+    await store.owners.tick(worker)
+    house.clock.set_wall(house.clock.now() - timedelta(days=1))
+
+    assert await store.owners.tick(worker)
+
+    assert (await store.owners.everyone())[0].tick_at == store.now()
+
+
+async def test_an_owner_that_stopped_while_it_held_a_claim_is_marked_and_finds_the_mark(house, store, worker):
+    [session] = await house.fleet(store, 1)
+    await store.claim_one(worker, session.id)
+    other = await house.open()
+    house.clock.advance(61)
+
+    told = await house.reap(other)
+
+    assert [fact.session_id for fact in told] == [session.id]
+    assert (await other.get(session.id)).owner is None
+    assert (await other.owners.everyone())[0].dead_at == store.now()
+    assert not await store.owners.tick(worker)
+    # It lives: its row and its lock stay until it goes, and it is marked once.
+    assert await house.reap(other) == []
+    house.die(store, worker)
+    await house.reap(other)
+    assert await other.owners.everyone() == []
+
+
+@pytest.mark.parametrize("seconds", [0, 59, 60])
+async def test_an_owner_that_is_only_busy_is_not_marked(house, store, worker, seconds):
+    [session] = await house.fleet(store, 1)
+    await store.claim_one(worker, session.id)
+    house.clock.advance(seconds)
+
+    assert await house.reap(await house.open()) == []
+
+    assert await store.owners.tick(worker)
+
+
+async def test_time_asleep_does_not_count_for_all_slept_alike(house, store, worker):
+    [session] = await house.fleet(store, 1)
+    await store.claim_one(worker, session.id)
+    house.clock.suspend(3600)
+
+    assert await house.reap(await house.open()) == []
+    house.clock.advance(61)
+    assert len(await house.reap(await house.open())) == 1
+
+
+async def test_who_can_not_be_put_on_the_register_holds_no_lock(house, store):
+    house.tell("ALTER TABLE owners RENAME TO elsewhere")
+
+    with pytest.raises(StoreUnavailable):
+        await store.owners.enrol("a worker", "worker")
+
+    assert list((house.folder / "owners").iterdir()) == []

@@ -108,7 +108,7 @@ def steps(connection, name, **known):
 
 
 QUESTIONS = {
-    "claim_in_doubt": {"now": NOW, "fresh": NOW - 100, "limit": 8},
+    "claim_in_doubt": {"begun": NOW, "fresh": NOW - 100, "limit": 8},
     "claim_due": {"now": NOW, "limit": 8},
     "claim_living": {"now": NOW, "eta": NOW, "limit": 8},
     "claim_hopeless": {"now": NOW, "eta": NOW, "limit": 8},

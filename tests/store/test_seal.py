@@ -115,7 +115,9 @@ def test_an_unknown_key_is_named_by_its_id_along_with_those_at_hand():
     assert known not in message
 
 
-@pytest.mark.parametrize("text", [new_key(), new_key().rstrip("="), f"  {new_key()}\n"])
+@pytest.mark.parametrize(
+    "text", [new_key(), new_key().rstrip("="), f"  {new_key()}\n"], ids=["as printed", "unpadded", "with space"]
+)
 def test_a_key_is_read_as_it_is_printed_with_or_without_its_padding(text):
     assert len(Key.parse(text).secret) == 32
 
@@ -239,7 +241,9 @@ def test_a_setting_may_be_what_a_key_file_holds():
     assert load_sealer(f"{new}\n{old}", None, store_is_sealed=False).key_ids == sealer(new, old).key_ids
 
 
-@pytest.mark.parametrize("setting", [",", "not a key", f"{new_key()},not a key"])
+@pytest.mark.parametrize(
+    "setting", [",", "not a key", f"{new_key()},not a key"], ids=["no key", "rubbish", "a key and rubbish"]
+)
 def test_a_setting_that_can_not_be_used_is_named_and_not_repeated(setting):
     with pytest.raises(KeyProblem, match="AIMKEEPER_SECRET_KEYS") as caught:
         load_sealer(setting, None, store_is_sealed=False)

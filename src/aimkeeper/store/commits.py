@@ -14,8 +14,8 @@ from aimkeeper.core.policy import event
 from aimkeeper.core.session import Session, Status
 from aimkeeper.core.token import Token
 from aimkeeper.store import rows
+from aimkeeper.store.backend import Transaction
 from aimkeeper.store.seal import Sealer
-from aimkeeper.store.sqlite import Transaction
 
 
 class Fate(Enum):

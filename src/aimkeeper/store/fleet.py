@@ -6,8 +6,8 @@ from aimkeeper.clock import Clock
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.fleet import FIRST_PROBE, Fleet
 from aimkeeper.store import rows
+from aimkeeper.store.backend import Backend, Transaction
 from aimkeeper.store.commits import event_from, event_params
-from aimkeeper.store.sqlite import Sqlite, Transaction
 
 # So many rows in one transaction: others must not wait long.
 CHUNK = 500
@@ -16,7 +16,7 @@ CHUNK = 500
 class FleetState:
     """What holds for all sessions at once, shared by every process on the store."""
 
-    def __init__(self, backend: Sqlite, clock: Clock) -> None:
+    def __init__(self, backend: Backend, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
 

@@ -6,7 +6,7 @@ import msgspec
 
 from aimkeeper.core.relogin import LoginBook
 from aimkeeper.store import rows
-from aimkeeper.store.sqlite import Sqlite
+from aimkeeper.store.backend import Backend
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[int, ...]).decode
@@ -15,7 +15,7 @@ _decode = msgspec.msgpack.Decoder(tuple[int, ...]).decode
 class Logins:
     """Who is being logged in, by which process."""
 
-    def __init__(self, backend: Sqlite) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     async def begin(self, email: str, owner: str) -> LoginBook | None:

@@ -1,6 +1,7 @@
 """Loads the named statements of `sql/*.sql`."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
@@ -17,7 +18,7 @@ COMMIT_COLUMNS = """
   sealed = COALESCE(:sealed, sealed), revision = revision + 1, generation = :generation,
   status = :status, cause = :cause,
   fingerprint = CASE WHEN :fingerprint <> fingerprint AND EXISTS (
-      SELECT 1 FROM auth_sessions AS other
+      SELECT 1 FROM {sessions} AS other
        WHERE other.user_email = auth_sessions.user_email AND other.fingerprint = :fingerprint)
     THEN fingerprint ELSE :fingerprint END,
   updated_at = :now, last_token_update_date = :rotated_at, token_update_count = :rotations,
@@ -27,20 +28,41 @@ COMMIT_COLUMNS = """
   alive_at = :alive_at, setrefresh_due = :setrefresh_due, settled_in = :settled_in, ring = :ring,
   owner = CASE WHEN owner = :claim_owner AND :release THEN NULL ELSE owner END"""
 
+# Where the sessions stand: in PostgreSQL every table is named with its schema, so that no search_path matters.
+_SESSIONS = {"sqlite": "auth_sessions", "postgres": "public.auth_sessions"}
+
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
+_MANY = re.compile(r"^-- many: (.+)$", re.MULTILINE)
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """
+    A statement for PostgreSQL, which knows parameters by number only.
+
+    Attributes:
+        names: Of the parameters, in their order.
+        many: Whether it takes many sets of parameters at once: each parameter is then the list of its values, and each
+            row that comes back begins with the number of its set, from 1.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    many: bool
 
 
 @lru_cache
 def load(dialect: str) -> dict[str, str]:
     """Statement texts by name, for `sqlite` or `postgres`."""
-    text = resources.files("aimkeeper.store").joinpath("sql", f"{dialect}.sql").read_text("utf-8")
-    parts = _NAME.split(text)
-    statements = {}
-    for name, body in zip(parts[1::2], parts[2::2], strict=True):
-        statement = _COMMENT.sub("", body).strip().rstrip(";")
-        statements[name] = statement.replace("{session}", SESSION_COLUMNS).replace("{write}", COMMIT_COLUMNS)
-    return statements
+    return {name: _COMMENT.sub("", body).strip().rstrip(";") for name, body in _named(dialect)}
+
+
+@lru_cache
+def numbered() -> dict[str, Statement]:
+    """The statements for PostgreSQL, by name."""
+    return {name: _for_many(body) if _MANY.search(body) else _for_one(body) for name, body in _named("postgres")}
 
 
 @lru_cache
@@ -49,3 +71,37 @@ def migrations(dialect: str) -> list[tuple[int, str, str]]:
     folder = resources.files("aimkeeper.store").joinpath("migrations", dialect)
     files = sorted(folder.iterdir(), key=lambda file: file.name)
     return [(int(file.name[:4]), file.name, file.read_text("utf-8")) for file in files if file.name.endswith(".sql")]
+
+
+def _named(dialect: str) -> list[tuple[str, str]]:
+    named = []
+    for file in resources.files("aimkeeper.store").joinpath("sql").iterdir():
+        if file.name.removesuffix(".sql").partition("_")[0] == dialect:
+            parts = _NAME.split(file.read_text("utf-8"))
+            named += list(zip(parts[1::2], parts[2::2], strict=True))
+    shared = {"{session}": SESSION_COLUMNS, "{write}": COMMIT_COLUMNS, "{sessions}": _SESSIONS[dialect]}
+    return [(name, _filled(body, shared)) for name, body in named]
+
+
+def _filled(body: str, shared: dict[str, str]) -> str:
+    for mark, text in shared.items():
+        body = body.replace(mark, text)
+    return body
+
+
+def _for_one(body: str) -> Statement:
+    text = _COMMENT.sub("", body).strip().rstrip(";")
+    names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+    return Statement(_PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text), names, many=False)
+
+
+def _for_many(body: str) -> Statement:
+    """`{given}` becomes a table of all sets of parameters, and each parameter a column of it."""
+    typed = [item.split() for line in _MANY.findall(body) for item in line.split(",") if item.strip()]
+    arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(typed, start=1))
+    # "given_": a column of the table that is written may have the same name.
+    columns = ", ".join(f"given_{name}" for name, _ in typed)
+    table = f"unnest({arrays}) WITH ORDINALITY AS given ({columns}, n)"
+    text = _PARAMETER.sub(r"given_\1", _COMMENT.sub("", body).strip().rstrip(";"))
+    lists = {f"{{{name}[]}}": f"${number}::{kind}[]" for number, (name, kind) in enumerate(typed, start=1)}
+    return Statement(_filled(text, {"{given}": table, **lists}), tuple(name for name, _ in typed), many=True)

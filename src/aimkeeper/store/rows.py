@@ -1,8 +1,7 @@
 """Sessions as rows and back: instants as microseconds, the secret part sealed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -64,6 +63,11 @@ def maybe_instant(micro: int | None) -> datetime | None:
     return None if micro is None else instant(micro)
 
 
+def upkeep_params(now: datetime) -> dict[str, Any]:
+    """What the statements of `Backend.upkeep` are asked with."""
+    return {"this_minute": int(now.timestamp()) // 60, "an_hour_ago": micros(now - timedelta(hours=1))}
+
+
 def pack_cookie(cookie: Cookie) -> PackedCookie:
     expires = cookie.expires_at.timestamp() if cookie.expires_at else None
     return cookie.name, cookie.value, cookie.host, cookie.host_only, expires
@@ -109,8 +113,8 @@ def session_from(row: Row, sealer: Sealer) -> Session:
     Raises:
         KeyProblem: Its secrets do not open, or the row holds what no version of ours writes.
     """
-    session = session_without_secrets(row)
-    return replace(session, secrets=open_secrets(sealer, session.id, row[12]))
+    secrets = open_secrets(sealer, row[0], row[12])
+    return _read(row, secrets)
 
 
 def session_without_secrets(row: Row) -> Session:
@@ -120,13 +124,17 @@ def session_without_secrets(row: Row) -> Session:
     Raises:
         KeyProblem: The row holds what no version of ours writes.
     """
+    return _read(row, Secrets(token=None))
+
+
+def _read(row: Row, secrets: Secrets) -> Session:
     try:
-        return _session(row)
+        return _session(row, secrets)
     except (ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise KeyProblem(f"session {row[0]} holds something this version can't read ({error}).") from None
 
 
-def _session(row: Row) -> Session:
+def _session(row: Row, secrets: Secrets) -> Session:
     return Session(
         id=row[0],
         email=row[1],
@@ -140,7 +148,7 @@ def _session(row: Row) -> Session:
         setrefresh_at=maybe_instant(row[9]),
         setrefresh_count=row[10],
         setrefresh_error=row[11],
-        secrets=Secrets(token=None),
+        secrets=secrets,
         status=Status(row[13]),
         cause=Cause(row[14]) if row[14] else None,
         generation=row[15],

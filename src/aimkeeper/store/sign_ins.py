@@ -4,13 +4,13 @@ from datetime import datetime
 
 from aimkeeper.clock import Clock
 from aimkeeper.store import rows
-from aimkeeper.store.sqlite import Sqlite
+from aimkeeper.store.backend import Backend
 
 
 class SignIns:
     """Links that open the page once."""
 
-    def __init__(self, backend: Sqlite, clock: Clock) -> None:
+    def __init__(self, backend: Backend, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
 

@@ -14,12 +14,20 @@ from urllib.parse import quote
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
 from aimkeeper.store.queries import load, migrations
 from aimkeeper.store.rows import Params, Row
+from aimkeeper.store.waiting import done
 
 T = TypeVar("T")
 
 APPLICATION_ID = 0x41494D4B  # "AIMK": tells our files from others'
 BUSY_SECONDS = 10  # how long to wait for another process's transaction
 _BUSY_PAUSE = 0.02
+
+# In which order sessions are taken, while there is room.
+_CLAIMS = {
+    "claim_steady": ("claim_in_doubt", "claim_due"),
+    "claim_backlog": ("claim_in_doubt", "claim_living", "claim_hopeless"),
+    "claim_one": ("claim_one",),
+}
 
 _SETTINGS = """
 PRAGMA synchronous = FULL;
@@ -30,8 +38,8 @@ PRAGMA journal_size_limit = 67108864;
 """
 
 
-class Transaction:
-    """Named statements inside one transaction. Every one of them may raise `StoreUnavailable`."""
+class _Asked:
+    """Named statements on one connection."""
 
     def __init__(self, connection: sqlite3.Connection, call: Callable[[Callable[[], Any]], Any], *, begin: str) -> None:
         self._connection = connection
@@ -40,15 +48,12 @@ class Transaction:
         self._begun = False
 
     async def rows(self, name: str, /, **params: Any) -> list[Row]:
-        """Every row of one statement."""
         return await self._run(lambda: self._connection.execute(_text(name), params).fetchall())
 
     async def row(self, name: str, /, **params: Any) -> Row | None:
-        """The first row of one statement, None without one."""
         return await self._run(lambda: self._connection.execute(_text(name), params).fetchone())
 
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
-        """The first row of the statement for each set of parameters, in their order: one trip for all."""
         return await self._run(lambda: [self._connection.execute(_text(name), one).fetchone() for one in many])
 
     async def _run(self, statement: Callable[[], T]) -> T:
@@ -83,6 +88,7 @@ class Sqlite:
     """
 
     dialect = "sqlite"
+    upkeep: tuple[str, ...] = ()
 
     def __init__(self, path: Path, *, inline: bool = False) -> None:
         self.path = path
@@ -145,7 +151,7 @@ class Sqlite:
                         executor.shutdown()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[_Asked]:
         """
         A writing transaction: committed at the end, rolled back on any error.
 
@@ -155,7 +161,7 @@ class Sqlite:
         async with self._write_lock:
             connection = self._connection()
             try:
-                yield Transaction(connection, lambda work: self._call(self._writing, work), begin="BEGIN IMMEDIATE")
+                yield _Asked(connection, lambda work: self._call(self._writing, work), begin="BEGIN IMMEDIATE")
                 await self._call(self._writing, connection.commit)
             except BaseException:
                 # Where even this fails, the next transaction does it before it begins.
@@ -164,11 +170,21 @@ class Sqlite:
                 raise
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
+    async def reading(self) -> AsyncIterator[_Asked]:
         """Statements that only read; they never wait for a writer."""
         async with self._read_lock:
             assert self._reader is not None, "the store is not open"
-            yield Transaction(self._reader, lambda work: self._call(self._reading, work), begin="")
+            yield _Asked(self._reader, lambda work: self._call(self._reading, work), begin="")
+
+    async def claim(self, name: str, /, **params: Any) -> list[Row]:
+        taken: list[Row] = []
+        async with self.transaction() as tx:
+            for statement in _CLAIMS[name]:
+                room = params.get("limit", 1) - len(taken)
+                # The hopeless wait until no living one is due.
+                if room > 0 and not (statement == "claim_hopeless" and taken):
+                    taken += await tx.rows(statement, **{**params, "limit": room})
+        return taken
 
     async def backup(self, target: Path) -> None:
         """
@@ -210,7 +226,7 @@ class Sqlite:
                 return work()
             self.pending += 1
             try:
-                return await _done(asyncio.get_running_loop().run_in_executor(executor, work))
+                return await done(asyncio.get_running_loop().run_in_executor(executor, work))
             finally:
                 self.pending -= 1
         except sqlite3.OperationalError as error:
@@ -222,25 +238,6 @@ class Sqlite:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise ForeignDatabase(f"{self.path} is not a database of aimkeeper's ({error}).") from None
             raise StoreUnavailable(f"the database {self.path} is damaged ({error}): restore a backup of it.") from None
-
-
-async def _done(running: "asyncio.Future[T]") -> T:
-    """
-    What the thread brings. Whoever is cancelled meanwhile waits for it all the same, and is cancelled then.
-
-    A statement can't be called back from its thread. To go on without it would leave a transaction open, into which the
-    next one's statements would run.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait([running])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        running.exception()  # looked at, though nobody is left to tell it to
-        raise cancelled
-    return running.result()
 
 
 def _text(name: str) -> str:

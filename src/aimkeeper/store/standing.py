@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aimkeeper.core.session import Status
 from aimkeeper.store import rows
-from aimkeeper.store.sqlite import Transaction
+from aimkeeper.store.backend import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Standing:
         failing: Living ones whose last attempt failed.
         at_risk: Not rotated for `AT_RISK_AFTER`.
         overdue: Past due, and nobody holds them.
+        spares: Tokens that are put aside, of all sessions.
         next_due_at, next_deadline_at: None when nothing is to be done.
     """
 
@@ -25,6 +26,7 @@ class Standing:
     failing: int
     at_risk: int
     overdue: int
+    spares: int
     next_due_at: datetime | None
     next_deadline_at: datetime | None
 
@@ -51,6 +53,7 @@ async def read_standing(tx: Transaction, now: datetime, at_risk_deadline: dateti
         failing=await number(tx, "count_failing") or 0,
         at_risk=await number(tx, "count_unrotated_since", deadline=rows.micros(at_risk_deadline)) or 0,
         overdue=await number(tx, "count_overdue", now=rows.micros(now)) or 0,
+        spares=await number(tx, "count_all_spares") or 0,
         next_due_at=rows.maybe_instant(await number(tx, "next_due")),
         next_deadline_at=rows.maybe_instant(await number(tx, "lowest_deadline")),
     )

@@ -3,33 +3,32 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from aimkeeper.clock import Clock
 from aimkeeper.core.change import Change, Claim, merge_handouts
 from aimkeeper.core.errors import AlreadyKept, KeyProblem
 from aimkeeper.core.events import Event, EventKind
-from aimkeeper.core.policy import DOUBT_LASTS, Policy, event
+from aimkeeper.core.policy import Policy, event
 from aimkeeper.core.session import Cause, Handout, Secrets, Session, SessionKey, Status
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.store import rows
+from aimkeeper.store.backend import Backend, Collision, Transaction
+from aimkeeper.store.claims import Claims
 from aimkeeper.store.commits import GroupCommit, Result, event_from, event_params
 from aimkeeper.store.fleet import FleetState
+from aimkeeper.store.http import ForHttp
 from aimkeeper.store.logins import Logins
 from aimkeeper.store.owners import Owners
-from aimkeeper.store.ownership import FileLocks
 from aimkeeper.store.replay import replay
 from aimkeeper.store.seal import Sealer
 from aimkeeper.store.sign_ins import SignIns
 from aimkeeper.store.spool import Spool
-from aimkeeper.store.sqlite import Sqlite, Transaction
 from aimkeeper.store.standing import Standing, number, read_standing
 
 __all__ = ["Standing", "Store"]
 
-# A row whose secrets do not open is looked at again this much later; it must not hold up the others.
-UNREADABLE_FOR = timedelta(minutes=5)
 _SEAL_CHECK = "seal_check"
 
 Sealers = Callable[[bool], Sealer]
@@ -41,20 +40,21 @@ class Store:
 
     Args:
         sealers: Makes the sealer once it is known whether the store already holds sealed values.
+        owners: The register, with what proves on this backend that an owner lives.
+        clock: Its `now` is the store's time.
         spool_folder: Of this machine, for tokens that outlive an unreachable store.
     """
 
-    def __init__(
-        self, backend: Sqlite, sealers: Sealers, locks: FileLocks, clock: Clock, *, spool_folder: Path
-    ) -> None:
+    def __init__(self, backend: Backend, sealers: Sealers, owners: Owners, clock: Clock, *, spool_folder: Path) -> None:
         self._backend = backend
         self._sealers = sealers
         self._clock = clock
-        self._claims = 0
-        self.owners = Owners(backend, locks, clock, _new_owner)
+        self._claims = Claims(backend, lambda: self._sealer, clock)
+        self.owners = owners
         self.fleet = FleetState(backend, clock)
         self.logins = Logins(backend)
         self.sign_ins = SignIns(backend, clock)
+        self.http = ForHttp(backend, clock, lambda: self._sealer)
         self.spool = Spool(spool_folder, lambda: self._sealer)
 
     def __str__(self) -> str:
@@ -76,14 +76,16 @@ class Store:
                 self._sealer = self._sealers(row is not None)
                 if row is None:
                     sealed = self._sealer.seal("meta", _SEAL_CHECK, b"aimkeeper").hex()
-                    await tx.row("set_meta", key=_SEAL_CHECK, value=sealed)
-                else:
+                    if not await tx.row("add_meta", key=_SEAL_CHECK, value=sealed):
+                        row = await tx.row("get_meta", key=_SEAL_CHECK)  # another process has been quicker
+                if row is not None:
                     self._sealer.open("meta", _SEAL_CHECK, _from_hex(row[0]))
         except BaseException:
             await self._backend.close()
             raise
 
     async def close(self) -> None:
+        await self.owners.close()
         await self._backend.close()
 
     async def schema(self) -> tuple[int, int]:
@@ -91,7 +93,7 @@ class Store:
         return await self._backend.schema()
 
     def now(self) -> datetime:
-        """The store's time: on one machine, the machine's."""
+        """The store's time: on one machine, the machine's; on a shared database, the database's."""
         return self._clock.now()
 
     # ------------------------------------------------------------ claims
@@ -116,46 +118,15 @@ class Store:
             backlog_eta: In a backlog, the earliest moment an answer could come: the earliest deadline after it goes
                 first, and those that can't be reached in time only when no other is left.
         """
-        taken: list[Claim] = []
-        since = rows.micros(begun or until)
-        orders = ["claim_in_doubt", *(["claim_living", "claim_hopeless"] if backlog_eta else ["claim_due"])]
-        async with self._backend.transaction() as tx:
-            for order in orders:
-                # The hopeless wait until no living one is due.
-                if len(taken) < limit and not (order == "claim_hopeless" and taken):
-                    limits = {"limit": limit - len(taken), "now": rows.micros(until)}
-                    if order == "claim_in_doubt":
-                        limits |= {"fresh": rows.micros(self.now() - DOUBT_LASTS), "now": since}
-                    elif order == "claim_due":
-                        limits["begun"] = since
-                    else:
-                        limits["eta"] = rows.micros(backlog_eta or until)
-                    taken += await self._claim(tx, order, owner, **limits)
-        return taken
+        return await self._claims.due(owner, limit, until=until, begun=begun, backlog_eta=backlog_eta)
 
     async def claim_one(self, owner: str, session_id: str) -> Claim | None:
         """Take one session now, due or not; None when somebody holds it, or it has ended, or is gone."""
-        async with self._backend.transaction() as tx:
-            return next(iter(await self._claim(tx, "claim_one", owner, id=session_id)), None)
+        return await self._claims.one(owner, session_id)
 
     async def free(self, claim: Claim) -> None:
         """Give an unsent claim back."""
-        async with self._backend.transaction() as tx:
-            await tx.row("free_claim", id=claim.session.id, owner=claim.owner, claim_id=claim.claim_id)
-
-    async def _claim(self, tx: Transaction, order: str, owner: str, **limits: object) -> list[Claim]:
-        self._claims += 1
-        claim_id, taken_at = f"{owner}.{self._claims}", self._clock.boottime()
-        # Others measure its age while they are awake; the holder's own fence counts sleep too.
-        claimed_at = int(self._clock.monotonic() * 1e6)
-        found = await tx.rows(order, owner=owner, claim_id=claim_id, claimed_at=claimed_at, **limits)
-        claims = []
-        for row in found:
-            try:
-                claims.append(Claim(rows.session_from(row, self._sealer), owner, claim_id, taken_at))
-            except KeyProblem:
-                await tx.row("put_off_unreadable", id=row[0], due_at=rows.micros(self.now() + UNREADABLE_FOR))
-        return claims
+        await self._claims.free(claim)
 
     async def next_due(self) -> datetime | None:
         """When the next session is due that nobody holds."""
@@ -166,6 +137,12 @@ class Store:
 
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Commit a group in one transaction; each loser is told apart, and no fresh token is dropped."""
+        try:
+            return await self._commit(changes)
+        except Collision:
+            return await self._commit(changes)
+
+    async def _commit(self, changes: Sequence[Change]) -> list[Result]:
         async with self._backend.transaction() as tx:
             return await GroupCommit(tx, self._sealer, self.now()).run(changes)
 
@@ -178,12 +155,19 @@ class Store:
         Raises:
             AlreadyKept: The pair is known, alive, and *replacing* is false; or its `ref` is another session's.
         """
+        try:
+            return await self._put(session, fact, replacing=replacing)
+        except Collision:
+            # Another process stored the same pair, or the same `ref`, at this very moment: now it is to be seen.
+            return await self._put(session, fact, replacing=replacing)
+
+    async def _put(self, session: Session, fact: Event, *, replacing: bool) -> Session:
         async with self._backend.transaction() as tx:
             for other in await tx.rows("sessions_by_ref", ref=session.ref, limit=1) if session.ref else ():
                 key = SessionKey(other[1], Fingerprint(other[2]))
                 if key != session.key:
                     raise AlreadyKept(f"ref {session.ref!r} belongs to {key} already: give this session another.")
-            row = await tx.row("session_by_pair", email=session.email, fingerprint=session.fingerprint)
+            row = await tx.row("lock_by_pair", email=session.email, fingerprint=session.fingerprint)
             if row is None:
                 await tx.row("insert_session", **rows.new_params(session, self._sealer, self.now()))
                 await self._write(tx, fact)
@@ -204,7 +188,7 @@ class Store:
     async def end(self, session_id: str, cause: Cause, wipe_at: datetime) -> Session | None:
         """End a session by its owner's will: final. Its secrets go at once; what was handed out stays known by hash."""
         async with self._backend.transaction() as tx:
-            row = await tx.row("session_by_id", id=session_id)
+            row = await tx.row("lock_by_id", id=session_id)
             if row is None:
                 return None
             session = self._readable(row)
@@ -233,7 +217,7 @@ class Store:
     async def revive(self, session_id: str) -> Session | None:
         """Undo an end that was not its owner's; None when there is nothing left to undo."""
         async with self._backend.transaction() as tx:
-            session = await self._by_id(tx, session_id)
+            session = await self._by_id(tx, session_id, "lock_by_id")
             # An owner's own end took the token with it.
             if session is None or session.status is not Status.ENDED or session.secrets.token is None:
                 return None
@@ -246,12 +230,19 @@ class Store:
     async def wipe(self, *, keep_rows: bool, limit: int = 500) -> list[Event]:
         """Wipe the secrets of those whose time for second thoughts is over, and their rows unless *keep_rows*."""
         async with self._backend.transaction() as tx:
-            facts = []
-            for session_id, email, generation in await tx.rows("wipe_ready", now=rows.micros(self.now()), limit=limit):
-                await tx.row("delete_spares_of", session_id=session_id)
-                await tx.row("wipe_row" if keep_rows else "delete_row", id=session_id)
-                data = {"generation": generation, "row_kept": keep_rows}
-                facts.append(Event(kind=EventKind.WIPED, at=self.now(), session_id=session_id, email=email, data=data))
+            ready = await tx.rows("wipe_ready", now=rows.micros(self.now()), limit=limit)
+            await tx.each("delete_spares_of", [{"session_id": row[0]} for row in ready])
+            await tx.each("wipe_row" if keep_rows else "delete_row", [{"id": row[0]} for row in ready])
+            facts = [
+                Event(
+                    kind=EventKind.WIPED,
+                    at=self.now(),
+                    session_id=session_id,
+                    email=email,
+                    data={"generation": generation, "row_kept": keep_rows},
+                )
+                for session_id, email, generation in ready
+            ]
             await self._write(tx, *facts)
         return facts
 
@@ -270,6 +261,8 @@ class Store:
             await tx.row("prune_events", before=rows.micros(events_before))
             await tx.row("prune_tallies", minute=int(events_before.timestamp()) // 60)
             await tx.row("prune_sign_ins", now=rows.micros(self.now()))
+            for statement in self._backend.upkeep:
+                await tx.row(statement, **rows.upkeep_params(self.now()))
 
     # ------------------------------------------------------------ questions
 
@@ -367,8 +360,8 @@ class Store:
         async with self._backend.reading() as tx:
             return [rows.session_from(row, self._sealer) for row in await tx.rows(statement, **params)]
 
-    async def _by_id(self, tx: Transaction, session_id: str) -> Session | None:
-        row = await tx.row("session_by_id", id=session_id)
+    async def _by_id(self, tx: Transaction, session_id: str, statement: str = "session_by_id") -> Session | None:
+        row = await tx.row(statement, id=session_id)
         return rows.session_from(row, self._sealer) if row else None
 
     def _readable(self, row: rows.Row) -> Session:
@@ -392,7 +385,3 @@ def _from_hex(text: str) -> bytes:
 
 def _new_id() -> str:
     return secrets.token_hex(16)
-
-
-def _new_owner() -> str:
-    return secrets.token_hex(6)

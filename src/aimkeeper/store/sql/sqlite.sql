@@ -7,7 +7,7 @@
 UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
  WHERE rowid IN (
          SELECT rowid FROM auth_sessions INDEXED BY auth_sessions_in_doubt
-          WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :now
+          WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
           ORDER BY COALESCE(doubt_at, due_at) DESC LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
 RETURNING {session};
@@ -53,11 +53,16 @@ RETURNING {session};
 UPDATE auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL
  WHERE id = :id AND owner = :owner AND claim_id = :claim_id RETURNING id;
 
+-- name: free_lost_claim
+-- Gives back what was claimed without our hearing: the answer was lost, or whoever asked has gone.
+UPDATE auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL
+ WHERE owner = :owner AND claim_id = :claim_id;
+
 -- name: put_off_unreadable
 -- A row whose secrets do not open must not hold up the others.
 UPDATE auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL, due_at = :due_at,
   attempt = attempt + 1, last_token_update_error = 'unreadable_secrets', revision = revision + 1
- WHERE id = :id;
+ WHERE id = :id AND owner = :owner AND claim_id = :claim_id;
 
 -- name: next_due
 -- When something is next to be done.
@@ -85,6 +90,13 @@ SELECT {session}, last_rotation_id, claim_id FROM auth_sessions WHERE id = :id;
 
 -- name: session_by_id
 SELECT {session} FROM auth_sessions WHERE id = :id;
+
+-- name: lock_by_id
+-- For one who writes what it read here; nobody else writes while this transaction lasts.
+SELECT {session} FROM auth_sessions WHERE id = :id;
+
+-- name: lock_by_pair
+SELECT {session} FROM auth_sessions WHERE user_email = :email AND fingerprint = :fingerprint;
 
 -- name: session_by_pair
 SELECT {session} FROM auth_sessions WHERE user_email = :email AND fingerprint = :fingerprint;
@@ -166,6 +178,10 @@ SELECT id, sealed FROM spares WHERE session_id = :session_id ORDER BY issued_at 
 
 -- name: count_spares
 SELECT spares FROM auth_sessions WHERE id = :id;
+
+-- name: count_all_spares
+-- Few, as a newer rotation deletes them; counted no further than anybody would want to know.
+SELECT count(*) FROM (SELECT 1 FROM spares WHERE session_id > '' LIMIT 10000);
 
 -- name: delete_spare
 DELETE FROM spares WHERE id = :id;
@@ -260,7 +276,8 @@ UPDATE auth_sessions SET
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners WHERE id = :id;
 
 -- name: owners
-SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners ORDER BY started_at;
+-- The last column says for how many microseconds an owner was silent; here a lock tells more.
+SELECT id, name, role, pid, version, started_at, tick_at, dead_at, NULL FROM owners ORDER BY started_at;
 
 -- name: stuck_owners
 -- Owners who hold a claim too old to be in flight, though their lock is held: stopped, not dead.
@@ -274,6 +291,10 @@ SELECT value FROM meta WHERE key = :key;
 
 -- name: set_meta
 INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: add_meta
+-- No row back: it is there already.
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING RETURNING key;
 
 -- name: delete_meta
 DELETE FROM meta WHERE key = :key;
@@ -356,3 +377,7 @@ UPDATE logins SET owner = NULL WHERE owner = :owner;
 -- Facts about the whole fleet, the latest last.
 SELECT id, at, kind, session_id, email, data FROM events
  WHERE session_id IS NULL AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: each_session
+-- For many who ask at once.
+SELECT {session} FROM auth_sessions WHERE id = :id;

@@ -1,0 +1,74 @@
+"""The seam between the store's verbs and the database that carries them out: SQLite, or PostgreSQL."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from aimkeeper.core.errors import StoreUnavailable
+from aimkeeper.store.rows import Params, Row
+
+
+class Collision(StoreUnavailable):
+    """Another process was at the same rows at the same moment; nothing was changed, and now it is to be seen."""
+
+
+class Unwritable(Exception):
+    """A value that no row can hold."""
+
+
+class Transaction(Protocol):
+    """
+    Named statements (`sql/*.sql`) inside one transaction.
+
+    Every one of them may raise `StoreUnavailable`, and `Collision`. A value that no row can hold raises something else,
+    `Unwritable` for instance.
+    """
+
+    async def rows(self, name: str, /, **params: Any) -> list[Row]:
+        """Every row of one statement."""
+
+    async def row(self, name: str, /, **params: Any) -> Row | None:
+        """The first row of one statement, None without one."""
+
+    async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
+        """The first row of the statement for each set of parameters, in their order: one trip for all."""
+
+
+class Backend(Protocol):
+    """
+    One database.
+
+    Attributes:
+        upkeep: Statements that its tables want now and then.
+    """
+
+    upkeep: tuple[str, ...]
+
+    async def open(self) -> None:
+        """
+        Connect, and bring the schema up to date.
+
+        Raises:
+            ForeignDatabase: It holds what is not ours.
+            StoreUnavailable: It can't be reached or written.
+        """
+
+    async def close(self) -> None:
+        """Let go of it, once what is under way is done."""
+
+    async def schema(self) -> tuple[int, int]:
+        """Its schema (0 where there is none yet) and the newest one known, without changing anything."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """
+        A writing transaction: committed at the end, rolled back on any error.
+
+        Whoever is cancelled inside it waits for the statement that runs, and for the rollback; one who is cancelled
+        while it is being committed has committed.
+        """
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        """Statements that only read; they wait for no writer."""
+
+    async def claim(self, name: str, /, **params: Any) -> list[Row]:
+        """Take sessions by one statement, in a transaction of its own: durable when this returns."""

@@ -1,0 +1,67 @@
+"""Tickets: secrets that open one session each, known here by hash only: members' cookies, and the bearers of `exec`."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from aimkeeper.clock import Clock
+from aimkeeper.store import rows
+from aimkeeper.store.backend import Backend
+
+SECRET_BYTES = 32
+# So many of a kind for one session: whoever signs in again and again leaves no heap behind.
+MOST = 20
+
+
+class Tickets:
+    """
+    Tickets of one kind.
+
+    Args:
+        kind: `member` or `exec`; one of another kind opens nothing here.
+        prefix: In front of each secret, so that a scanner of files knows it for one.
+    """
+
+    def __init__(self, backend: Backend, clock: Clock, kind: str, prefix: str = "") -> None:
+        self._backend = backend
+        self._clock = clock
+        self._kind = kind
+        self._prefix = prefix
+
+    async def issue(self, session_id: str, lifetime: timedelta) -> str:
+        """A fresh secret of 256 random bits, good for *session_id* until *lifetime* is over or it is revoked."""
+        secret = self._prefix + secrets.token_urlsafe(SECRET_BYTES)
+        now = self._clock.now()
+        async with self._backend.transaction() as tx:
+            await tx.row("prune_tickets", now=rows.micros(now))
+            await tx.row(
+                "insert_ticket",
+                hash=self._hash(secret),
+                kind=self._kind,
+                session_id=session_id,
+                now=rows.micros(now),
+                expires_at=rows.micros(now + lifetime),
+            )
+            await tx.row("keep_young_tickets", session_id=session_id, kind=self._kind, keep=MOST)
+        return secret
+
+    async def session_of(self, secret: str) -> str | None:
+        """The session it opens; None when it is unknown, revoked or too old."""
+        async with self._backend.reading() as tx:
+            now = rows.micros(self._clock.now())
+            row = await tx.row("ticket", hash=self._hash(secret), kind=self._kind, now=now)
+        return row[0] if row else None
+
+    async def revoke(self, secret: str) -> None:
+        """It opens nothing any more."""
+        async with self._backend.transaction() as tx:
+            await tx.row("delete_ticket", hash=self._hash(secret), kind=self._kind)
+
+    async def revoke_all(self, session_id: str) -> None:
+        """None of this session's opens anything any more."""
+        async with self._backend.transaction() as tx:
+            await tx.row("delete_tickets_of", session_id=session_id, kind=self._kind)
+
+    def _hash(self, secret: str) -> str:
+        # Of 256 random bits: a plain hash can't be turned back, and to look one up tells nothing about it.
+        return hashlib.sha256(f"aimkeeper {self._kind}\0{secret}".encode()).hexdigest()
