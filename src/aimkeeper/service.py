@@ -15,6 +15,7 @@ from aimkeeper.core.errors import AmbiguousSession, StoreUnavailable, UnknownSes
 from aimkeeper.core.policy import AT_RISK_AFTER, EARLIEST_SHARE, Policy
 from aimkeeper.core.session import Session, SessionKey
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
+from aimkeeper.engine.audit import Audit
 from aimkeeper.engine.entry import Entry
 from aimkeeper.engine.holders import Holders
 from aimkeeper.engine.keeper import Keeper
@@ -24,6 +25,9 @@ from aimkeeper.engine.refresh import Refresher
 from aimkeeper.engine.verdicts import Verdicts
 from aimkeeper.engine.worker import Worker
 from aimkeeper.settings import Settings
+from aimkeeper.store.beats import BeatingOwners
+from aimkeeper.store.database_clock import DatabaseClock
+from aimkeeper.store.owners import LockingOwners
 from aimkeeper.store.ownership import FileLocks
 from aimkeeper.store.seal import load_sealer
 from aimkeeper.store.sqlite import Sqlite
@@ -92,7 +96,8 @@ class Service:
         self.upstream = keeper.upstream
         self.policy = keeper.policy
         self.clock = surroundings.clock
-        self.refresher = Refresher(keeper)
+        self.audit = Audit(keeper)
+        self.refresher = Refresher(keeper, self.audit)
         self.holders = Holders(keeper, self.refresher)
         self.verdicts = Verdicts(keeper)
         self.passes = Passes(keeper, self.refresher, concurrency=settings.concurrency)
@@ -139,9 +144,9 @@ class Service:
             )
         return found[0]
 
-    async def capacity(self) -> "Capacity":
-        """What the sessions need, what is allowed, and what was done lately."""
-        living = (await self.standing()).living
+    async def capacity(self, standing: Standing | None = None) -> "Capacity":
+        """What the sessions need, what is allowed, and what was done lately; *standing* where it was just read."""
+        living = (standing or await self.standing()).living
         now = self.store.now()
         minutes = 5
         lately = await self.store.tallies(now - timedelta(minutes=minutes))
@@ -184,13 +189,28 @@ def key_file_of(settings: Settings) -> Path:
 def store_of(settings: Settings, surroundings: Surroundings) -> Store:
     """The store the settings name, not yet open."""
     path = settings.database_path
+    spool_folder = path.with_name(f"{path.name}-spool")
 
     def sealers(store_is_sealed: bool) -> Any:  # noqa: FBT001 (its caller has one thing to say)
         return load_sealer(settings.secret_keys, key_file_of(settings), store_is_sealed=store_is_sealed)
 
-    locks = FileLocks(path.parent / f"{path.name}-owners")
-    backend = Sqlite(path, inline=surroundings.inline)
-    return Store(backend, sealers, locks, surroundings.clock, spool_folder=path.parent / f"{path.name}-spool")
+    address = settings.postgres
+    if address is None:
+        embedded = Sqlite(path, inline=surroundings.inline)
+        locks = FileLocks(path.with_name(f"{path.name}-owners"))
+        owners = LockingOwners(embedded, locks, surroundings.clock)
+        return Store(embedded, sealers, owners, surroundings.clock, spool_folder=spool_folder)
+    # Here, for its driver takes a tenth of a second to load.
+    from aimkeeper.store.postgres import Postgres  # noqa: PLC0415
+
+    # Where time is moved by hand, the database's is not asked.
+    clock = DatabaseClock(surroundings.clock)
+    shared = Postgres(address, surroundings.clock, heard=_deaf if surroundings.inline else clock.heard)
+    return Store(shared, sealers, BeatingOwners(shared, clock), clock, spool_folder=spool_folder)
+
+
+def _deaf(_told_at: float, _sent_at: float, _received_at: float) -> None:
+    """Nobody asks the database for the time."""
 
 
 @asynccontextmanager
@@ -234,12 +254,13 @@ async def open_service(
                 new_id=lambda: str(UUID(bytes=around.random_bytes(16), version=4)),
                 seam=around.seam,
             )
+            store.owners.renamed = keeper.rename
             try:
                 yield Service(settings, store, keeper, around)
             finally:
                 keeper.drain()
                 await keeper.flights.all_landed()
-                # A store that is gone now finds out later who left: the lock is free.
+                # A store that is gone now finds out later who left: the lock is free, or the beat stands still.
                 with suppress(StoreUnavailable):
                     await store.owners.retire(keeper.owner)
     finally:

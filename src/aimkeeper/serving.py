@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
@@ -20,6 +21,8 @@ from aimkeeper.store.seal import new_key, write_private
 from aimkeeper.telemetry import Telemetry
 from aimkeeper.web.access import LINK_LIFE, Access, new_link_code
 from aimkeeper.web.app import make_app
+from aimkeeper.web.terms import Terms
+from aimkeeper.web.wire import RESTING_SECONDS, Wire
 
 # Once we are told to stop, answers under way may take as long as an exchange that is sent, and this for its commit.
 COMMIT_SECONDS = 2
@@ -77,7 +80,7 @@ def address_of(host: str, port: int) -> str:
 
 def operator_keys(settings: Settings) -> tuple[str, ...]:
     """
-    The operator's keys: those set, else the one in `operator.key`, made at first start.
+    The operator's keys: those set, else the one in `operator.key` beside the embedded database, made at first start.
 
     Raises:
         ConfigError: The file holds no key; one that is too short would open the page to everybody.
@@ -85,6 +88,9 @@ def operator_keys(settings: Settings) -> tuple[str, ...]:
     """
     if settings.api_keys:
         return settings.api_keys
+    if settings.postgres:
+        # Nothing is made beside a database that other machines share: its routes say what to set.
+        return ()
     path = settings.database_path.parent / "operator.key"
     write_private(path, new_key() + "\n")
     try:
@@ -96,6 +102,18 @@ def operator_keys(settings: Settings) -> tuple[str, ...]:
     if len(key) < SHORTEST_API_KEY:
         raise ConfigError(f"{path} holds no key: delete it and start again, and a new one is made.")
     return (key,)
+
+
+def terms_of(settings: Settings) -> Terms:
+    """On what terms the HTTP API is open."""
+    return Terms(
+        public_login=settings.public_login,
+        public_remember=settings.public_remember,
+        refresh_threshold=timedelta(minutes=settings.refresh_threshold),
+        trusted_proxies=settings.trusted_proxies,
+        allowed_hosts=settings.allowed_hosts,
+        cors_origins=settings.cors_origins,
+    )
 
 
 async def sign_in_link(service: Service, base: str) -> str:
@@ -155,11 +173,13 @@ async def serving(
     url = ""
     with contextlib.ExitStack() as stack:
         if listening is not None:
-            access = Access(operator_keys(service.settings), service.settings.cron_secret)
+            access = Access(operator_keys(service.settings), service.settings.cron_secret, terms_of(service.settings))
             app = make_app(service, access, telemetry, worker, health_only=health_only)
             url = address_of(*listening.getsockname()[:2])
             config = uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, lifespan="off",
+                app, http=Wire, ws="none", log_config=None, access_log=False, server_header=False, lifespan="off",
+                # Whose word on the caller is taken is decided at our own door.
+                proxy_headers=False, timeout_keep_alive=RESTING_SECONDS,
                 timeout_graceful_shutdown=math.ceil(service.policy.upstream_timeout.total_seconds()) + COMMIT_SECONDS,
             )  # fmt: skip
             server = Server(config)

@@ -148,7 +148,7 @@ def test_a_second_logout_is_counted_and_not_told_again(session, claimed, policy,
 
     change = settle(known, LoggedOut(), policy, exchange)
 
-    assert change.after.suspicion == Suspicion(earlier, now, logouts=2, life=Life.UNCLEAR)
+    assert change.after.suspicion == Suspicion(earlier, earlier, logouts=2, life=Life.UNCLEAR)
     assert change.events == ()
 
 

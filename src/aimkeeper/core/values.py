@@ -7,10 +7,12 @@ Each reader takes any text, and raises a `ValueError` that says what it must be,
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
 LONGEST_NUMBER = 20  # digits; Python itself refuses to read numbers of thousands
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -114,3 +116,39 @@ def plain(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise ValueError("must be plain characters: letters, digits and signs of ASCII")
     return text
+
+
+def listed(read: Callable[[str], str], what: str) -> Callable[[str], tuple[str, ...]]:
+    """Reads a comma-separated list, each part by *read*; *what* says what they must be."""
+
+    def read_all(text: str) -> tuple[str, ...]:
+        try:
+            found = tuple(read(part.strip()) for part in text.split(",") if part.strip())
+        except ValueError:
+            found = ()
+        if not found:
+            raise ValueError(f"must be {what}, comma-separated")
+        return found
+
+    return read_all
+
+
+def network(text: str) -> str:
+    """An address, or a network of them."""
+    return str(ip_network(text, strict=False))
+
+
+def host_name(text: str) -> str:
+    """The name of a host, in small letters and without a port; `*.example.com` for all below it."""
+    name = text.lower().rstrip(".")
+    if not _HOST.fullmatch(name):
+        raise ValueError("not a host name")
+    return name.strip("[]")
+
+
+def origin(text: str) -> str:
+    """Where a page comes from: scheme, host and port, and nothing more."""
+    address = web_address(text.lower())
+    if urlsplit(address).path:
+        raise ValueError("not an origin")
+    return address

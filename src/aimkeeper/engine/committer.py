@@ -21,7 +21,8 @@ FIRST_RETRY, LAST_RETRY = 0.1, 1.0
 # spool can't be written either, for then they exist in memory only.
 PATIENCE, LAST_PATIENCE = 10.0, 60.0
 
-_Waiting = tuple[Change, asyncio.Future["Result"], float]
+# The change, who waits for it, since when, and whether it waits for a store that is away.
+_Waiting = tuple[Change, asyncio.Future["Result"], float, bool]
 # Where a group's fresh tokens lie on the disk, (None,) when it held none; None while they are in memory only.
 _Spooled = tuple[Path | None] | None
 
@@ -34,6 +35,7 @@ class Committer:
 
     Attributes:
         exposed: Told how long each change existed in memory only, in seconds.
+        wrote: Told how long the store took for each group, in seconds.
         trouble: Told when the store is away.
     """
 
@@ -44,12 +46,22 @@ class Committer:
         self._pump: asyncio.Task[None] | None = None
         self._hurried_at: float | None = None
         self.exposed: Callable[[float], None] = lambda _seconds: None
+        self.wrote: Callable[[float], None] = lambda _seconds: None
         self.trouble: Callable[[StoreUnavailable], None] = lambda _error: None
 
-    async def commit(self, change: Change) -> "Result":
-        """Commit *change* along with whatever else is waiting."""
+    async def commit(self, change: Change, *, patient: bool = True) -> "Result":
+        """
+        Commit *change* along with whatever else is waiting.
+
+        Args:
+            change: What was decided.
+            patient: Whether to wait for a store that is away. A change that loses nothing need not.
+
+        Raises:
+            StoreUnavailable: The store is away, and the change is not patient, or we are to stop.
+        """
         landing: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((change, landing, self._clock.monotonic()))
+        self._waiting.append((change, landing, self._clock.monotonic(), patient))
         if self._pump is None:
             # It runs while there is work: one row when idle, larger groups when busy. Nothing waits for a timer.
             self._pump = asyncio.get_running_loop().create_task(self._run(), name="committer")
@@ -72,10 +84,14 @@ class Committer:
         wait = FIRST_RETRY
         spooled: _Spooled = None
         while True:
+            began = self._clock.monotonic()
             try:
-                results = await self._store.commit([change for change, _, _ in group])
+                results = await self._store.commit([change for change, *_ in group])
             except StoreUnavailable as error:
                 self.trouble(error)
+                group = self._patient_of(group, error)
+                if not group:
+                    return
                 spooled = spooled or self._spool(group)
                 if self._is_out_of_patience(safe=spooled is not None):
                     _fail(group, error)
@@ -90,14 +106,22 @@ class Committer:
         if spooled and spooled[0]:
             self._store.spool.remove(spooled[0])
         now = self._clock.monotonic()
-        for (_, landing, since), result in zip(group, results, strict=True):
+        self.wrote(now - began)
+        for (_, landing, since, _), result in zip(group, results, strict=True):
             self.exposed(now - since)
             if not landing.done():
                 landing.set_result(result)
 
+    def _patient_of(self, group: list[_Waiting], error: StoreUnavailable) -> list[_Waiting]:
+        """Those of *group* who wait for the store; the others are told now, also those still in line."""
+        in_line = list(self._waiting)
+        self._waiting = deque(one for one in in_line if one[3])
+        _fail([one for one in (*group, *in_line) if not one[3]], error)
+        return [one for one in group if one[3]]
+
     def _spool(self, group: list[_Waiting]) -> _Spooled:
         try:
-            return (self._store.spool.save([change for change, _, _ in group]),)
+            return (self._store.spool.save([change for change, *_ in group]),)
         except StoreUnavailable as error:
             self.trouble(error)
             return None
@@ -118,6 +142,6 @@ class Committer:
 
 
 def _fail(group: list[_Waiting], error: Exception) -> None:
-    for _, landing, _ in group:
+    for _, landing, *_ in group:
         if not landing.done():
             landing.set_exception(error)

@@ -14,12 +14,13 @@ from aimkeeper.core.errors import (
     LockedOut,
     ProtocolChanged,
     StoreUnavailable,
+    TooManySessions,
     UpstreamRefused,
     UpstreamUnavailable,
 )
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.outcome import LoggedIn, LoginProblem, LoginRefused
-from aimkeeper.core.session import Cause, Session, SessionKey
+from aimkeeper.core.session import Cause, Session, SessionKey, Status
 from aimkeeper.core.token import Fingerprint, random_fingerprint
 from aimkeeper.engine.flight import Flights, outlived
 from aimkeeper.engine.keeper import Keeper
@@ -28,17 +29,29 @@ if TYPE_CHECKING:
     from aimkeeper.store.store import Store
 
 LOCKOUT = timedelta(minutes=15)
+# Who logs in over a public page waits at most so many seconds for those before him.
+LONGEST_LINE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class LogIn:
-    """A wish to log in. `remember` seals the password, for logging in again when the session is lost."""
+    """
+    A wish to log in.
+
+    Attributes:
+        remember: Seals the password, for logging in again when the session is lost.
+        public: Whether anybody may have wished it: he waits no longer than a few seconds for his turn, and not at all
+            during an outage.
+        most: How many sessions the account may have here, this one included; None = any number.
+    """
 
     email: str
     password: str
     fingerprint: Fingerprint | None = None
     remember: bool = False
     session_type: str | None = None
+    public: bool = False
+    most: int | None = None
 
     def __repr__(self) -> str:
         return f"LogIn({self.email!r})"
@@ -71,7 +84,7 @@ class Entry:
         Log in upstream, store the session, then setrefresh. The login stands even if setrefresh fails.
 
         Raises:
-            BadCredentials, LockedOut, UpstreamRefused, UpstreamUnavailable, ProtocolChanged
+            BadCredentials, LockedOut, UpstreamRefused, UpstreamUnavailable, ProtocolChanged, TooManySessions
         """
         fingerprint = wish.fingerprint or await self._fingerprint_for(wish.email)
         name = f"{wish.email}#{fingerprint}"
@@ -80,6 +93,10 @@ class Entry:
             await asyncio.wait([running])
         task = self._logins.start(name, lambda: self._log_in(wish, fingerprint))
         return await outlived(task)
+
+    def new_fingerprint(self) -> Fingerprint:
+        """A random one, for a browser that logs in for the first time."""
+        return random_fingerprint(self._random_bytes)
 
     async def adopt(
         self, adoptions: Sequence[Adoption], *, replacing: bool
@@ -125,17 +142,34 @@ class Entry:
     async def _log_in(self, wish: LogIn, fingerprint: Fingerprint) -> Session:
         # A store that can't be written would lose the token a login brings: ask it first.
         await self._store.check_writable()
-        await self._keeper.breaker.check_open(asked_by_operator=True)
+        await self._keeper.breaker.check_open(asked_by_operator=not wish.public)
+        if wish.public and (wait := self._keeper.login_pace.wait()) > LONGEST_LINE:
+            raise UpstreamUnavailable(
+                "too many log in at once: try again shortly.", retry_after=timedelta(seconds=wait)
+            )
         await self._keeper.login_pace.turn()
         answer = await self._keeper.upstream.log_in(wish.email, wish.password, fingerprint)
         if isinstance(answer, LoginRefused):
             raise refusal(answer)
+        # Only now: whoever does not know the password learns nothing of the account's sessions.
+        await self._check_room(wish, fingerprint)
         stored = await self._save(wish, fingerprint, answer)
         claim = await self._store.claim_one(self._keeper.owner, stored.id)
         if claim is None:
             return stored  # a worker was quicker: setrefresh is its affair now
         await self._keeper.pace.turn()
         return await outlived(self._keeper.launch(claim)) or stored
+
+    async def _check_room(self, wish: LogIn, fingerprint: Fingerprint) -> None:
+        if wish.most is None:
+            return
+        known = await self._store.by_email(wish.email, limit=10 * wish.most)
+        living = [session for session in known if session.status is not Status.ENDED]
+        if len(living) >= wish.most and all(session.fingerprint != fingerprint for session in known):
+            raise TooManySessions(
+                f"this account has {len(living)} sessions here already: log one of them out, or log in on a device "
+                "that has one."
+            )
 
     async def _save(self, wish: LogIn, fingerprint: Fingerprint, answer: LoggedIn) -> Session:
         now = self._store.now()
@@ -155,7 +189,11 @@ class Entry:
             at=now,
             session_id=session.id,
             email=session.email,
-            data={"remembered": password is not None, "token": answer.token.mark()},
+            data={
+                "remembered": password is not None,
+                "token": answer.token.mark(),
+                **({"by": "public login"} if wish.public else {}),
+            },
         )
         try:
             stored = await self._store.put(session, fact, replacing=True)

@@ -1,5 +1,7 @@
 """Holders: callers who present a session's token. Whoever comes with one that was handed out gets the present one."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,12 +32,22 @@ class Holders:
         self._keeper = keeper
         self._store: Store = keeper.store
         self._refresher = refresher
+        self._asking: Counter[str] = Counter()
 
-    async def exchange(self, token: Token, fingerprint: Fingerprint) -> Session:
+    async def exchange(
+        self, token: Token, fingerprint: Fingerprint, *, admit: Callable[[Session], None] = lambda _session: None
+    ) -> Session:
         """
         The session with the token to use from now on, recorded as handed out.
 
+        Args:
+            token: What the caller has.
+            fingerprint: Which the session is bound to.
+            admit: Called before AimHarder is asked for this caller's sake; what it raises keeps him out. Not called for
+                one who shares a flight, or whose token is young.
+
         Raises:
+            StoreUnavailable: The store is away.
             UnknownSession: No session has, or lately had, that token.
             SessionEnded: It is over.
             HolderConflict: The token is old, and its successor is in use by somebody else.
@@ -48,13 +60,35 @@ class Holders:
         presented = (handout or Handout(token.digest(), now.timestamp()))._replace(presented=True)
         if session.secrets.token is not None and session.token.equals(token):
             session = await self._keeper.hand_out(session, presented)
-            if self._is_young(session, now):
-                return session
-            session = await self._refresher.refresh(session)
+            if not self._is_young(session, now):
+                session = await self._refresh(session, admit)
         else:
             await self._judge_older(session, presented, now)
             session = await self._keeper.hand_out(session, presented)
+        return await self.give(session)
+
+    async def give(self, session: Session) -> Session:
+        """
+        *session*, its present token recorded as handed out: whoever comes back with it later gets the newer one.
+
+        Raises:
+            SessionEnded: It is over.
+            StoreUnavailable: The store is away.
+        """
+        alive(session)
         return await self._keeper.hand_out(session, Handout(session.token.digest(), self._store.now().timestamp()))
+
+    async def _refresh(self, session: Session, admit: Callable[[Session], None]) -> Session:
+        # Whoever comes while another waits for the same shares what that one gets.
+        if self._keeper.flights.get(session.id) is None and not self._asking[session.id]:
+            admit(session)
+        self._asking[session.id] += 1
+        try:
+            return await self._refresher.refresh(session)
+        finally:
+            self._asking[session.id] -= 1
+            if not self._asking[session.id]:
+                del self._asking[session.id]
 
     def _is_young(self, session: Session, now: datetime) -> bool:
         # A session just adopted was not rotated by us: its age is unknown.

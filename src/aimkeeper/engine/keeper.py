@@ -140,12 +140,17 @@ class Keeper:
         self.committer.hurry()
 
     async def hand_out(self, session: Session, *handouts: Handout) -> Session:
-        """Record tokens that callers were given, or came with."""
+        """
+        Record tokens that callers were given, or came with.
+
+        Raises:
+            StoreUnavailable: The store is away now. The caller is told at once: nothing is lost by it.
+        """
         known = {handout.digest: handout for handout in session.secrets.handouts}
         news = [h for h in handouts if h.digest not in known or (h.presented and not known[h.digest].presented)]
         if not news:
             return session
-        result = await self.committer.commit(touch(session, SecretsEdit(handouts=tuple(news))))
+        result = await self.committer.commit(touch(session, SecretsEdit(handouts=tuple(news))), patient=False)
         return result.session or session
 
     async def who_am_i(self, session: Session) -> WhoAmI:
@@ -267,10 +272,16 @@ class Keeper:
         change = rules.settle(claim, InDoubt(Reason.BROKEN_OFF), self.policy, exchange)
         return (await self._commit(change)).session
 
+    def rename(self, old: str, new: str) -> None:
+        """We were taken for dead under the *old* name and go on under the *new* one: what we held is not ours now."""
+        if self.owner == old:
+            self.owner = new
+
     def _may_send(self, claim: Claim) -> bool:
         """The fence: directly before the bytes leave, is the claim still ours to use?"""
         age = self.clock.boottime() - claim.taken_at
-        return not self.draining and claim.owner == self.owner and age < FENCE_SECONDS
+        ours = not self.draining and claim.owner == self.owner and age < FENCE_SECONDS
+        return ours and self.store.owners.may_send(claim)
 
     def _exchange(self, via: str, since: float) -> Exchange:
         took = timedelta(seconds=self.clock.monotonic() - since)

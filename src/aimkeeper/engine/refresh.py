@@ -1,8 +1,10 @@
 """A caller's refresh: join the flight, or claim this session, or wait for whoever holds it. Never a second spend."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from aimkeeper.core.change import Claim
 from aimkeeper.core.errors import (
     ConfigError,
     RateLimited,
@@ -13,8 +15,8 @@ from aimkeeper.core.errors import (
 )
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.outcome import Reason
-from aimkeeper.core.policy import event
 from aimkeeper.core.session import Handout, Session, Status
+from aimkeeper.engine.audit import Audit
 from aimkeeper.engine.flight import outlived
 from aimkeeper.engine.keeper import Keeper
 
@@ -25,15 +27,41 @@ if TYPE_CHECKING:
 FIRST_LOOK, LAST_LOOK, PATIENCE = 0.05, 0.25, 25.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a caller asks for: something newer than he saw."""
+
+    seen: Session
+    setrefresh: bool
+
+    def is_met_by(self, current: Session) -> bool:
+        if self.setrefresh:
+            return current.setrefresh_count > self.seen.setrefresh_count
+        return current.generation > self.seen.generation
+
+    def owed(self, claim: Claim) -> Claim:
+        """The claim to fly with. A setrefresh is owed from then on, as after a login, and obeys the same rules."""
+        if not self.setrefresh:
+            return claim
+        return replace(claim, session=replace(claim.session, setrefresh_due=True))
+
+    def was_given_up(self, current: Session) -> bool:
+        """Whether setrefresh failed too often; plain rotations keep the session all the same."""
+        return self.setrefresh and not current.setrefresh_due
+
+
 class Refresher:
     """Gets one session rotated for somebody who asks."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, audit: Audit) -> None:
         self._keeper = keeper
+        self._audit = audit
         self._store: Store = keeper.store
         self._clock = keeper.clock
 
-    async def refresh(self, session: Session, *, forced: bool = False, patience: float = PATIENCE) -> Session:
+    async def refresh(
+        self, session: Session, *, forced: bool = False, patience: float = PATIENCE, setrefresh: bool = False
+    ) -> Session:
         """
         A rotation newer than *session*, made or shared.
 
@@ -41,44 +69,49 @@ class Refresher:
             session: As the caller last saw it.
             forced: Whether to ask at once though a try has just failed.
             patience: How long to wait for others, or for the next try, in seconds.
+            setrefresh: Whether it must be one by setrefresh.
 
         Raises:
             SessionEnded: It is over.
             UpstreamUnavailable, UpstreamRefused: Not now.
             UnknownSession: It was forgotten meanwhile.
         """
+        wish = _Wish(session, setrefresh)
         give_up_at, look, tried = self._clock.monotonic() + patience, FIRST_LOOK, False
         while True:
             flight = self._keeper.flights.get(session.id)
             if flight is not None:
                 await outlived(flight)
             current = alive(await self._store.get(session.id))
-            if current.generation > session.generation:
+            if wish.is_met_by(current):
                 return current
             left = give_up_at - self._clock.monotonic()
             pause = self._pause(current)
-            if current.owner is None and (forced or pause <= 0):
+            if current.owner is None and (forced or pause <= 0) and not (tried and wish.was_given_up(current)):
                 await self._keeper.breaker.check_open(asked_by_operator=forced)
                 forced = False
-                await self._keeper.pace.turn()
-                if self._keeper.draining:
-                    raise UpstreamUnavailable("aimkeeper is stopping: try again shortly.")
-                claim = await self._store.claim_one(self._keeper.owner, session.id)
-                if claim is not None and claim.session.generation > session.generation:
+                claim = await self._claim(session.id)
+                if claim is not None and wish.is_met_by(claim.session):
                     # Somebody's rotation landed while we waited for our turn.
                     await self._store.free(claim)
                     return claim.session
                 if claim is not None:
                     tried = True
-                    self._keeper.launch(claim)
+                    self._keeper.launch(wish.owed(claim))
                     continue
-            hopeless = tried and current.last_error == Reason.FORBIDDEN
+            hopeless = tried and (current.last_error == Reason.FORBIDDEN or wish.was_given_up(current))
             if current.owner is None and (pause > left or hopeless):
                 raise not_now(current, self._store.now())
             if left <= 0:
                 raise UpstreamUnavailable("another process holds this session and has not finished: try again shortly.")
             await self._clock.sleep(max(look, min(pause, left)))
             look = min(look * 2, LAST_LOOK)
+
+    async def _claim(self, session_id: str) -> Claim | None:
+        await self._keeper.pace.turn()
+        if self._keeper.draining:
+            raise UpstreamUnavailable("aimkeeper is stopping: try again shortly.")
+        return await self._store.claim_one(self._keeper.owner, session_id)
 
     def _pause(self, session: Session) -> float:
         """Seconds until a session whose last try failed shall be tried again; 0 for all others."""
@@ -103,9 +136,7 @@ class Refresher:
             session = await self.refresh(session)
             now = self._store.now()
         session = await self._keeper.hand_out(session, Handout(session.token.digest(), now.timestamp()))
-        fact = event(EventKind.CREDENTIALS_READ, session, now, by=reader)
-        await self._store.record(fact)
-        self._keeper.hearers.tell(fact)
+        await self._audit.record(EventKind.CREDENTIALS_READ, session, generation=session.generation, by=reader)
         return session
 
 
@@ -132,7 +163,8 @@ def not_now(session: Session, now: datetime) -> UpstreamUnavailable | UpstreamRe
     if session.status is Status.TOKEN_LOST:
         sentence = "AimHarder refuses this session's token though its cookies live: log in again."
     else:
-        sentence = f"AimHarder gave no new token ({session.last_error or 'unclear'}); it is tried again by itself."
+        why = session.last_error or session.setrefresh_error or "unclear"
+        sentence = f"AimHarder gave no new token ({why}); it is tried again by itself."
     if session.last_error == Reason.RATE_LIMITED:
         return RateLimited(sentence, retry_after=wait)
     return UpstreamUnavailable(sentence, retry_after=wait)

@@ -37,6 +37,7 @@ class Worker:
     Attributes:
         ticked_at: When it last looked for work, in `Clock.monotonic` seconds; None before the first time.
         trouble: What keeps it from the store now, as one sentence; None when nothing does.
+        claimed: Told how long each look for work took the store, in seconds.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Worker:
         self._offsets = self._clock_offsets()
         self.ticked_at: float | None = None
         self.trouble: str | None = None
+        self.claimed: Callable[[float], None] = lambda _seconds: None
         self.troubled: Callable[[StoreUnavailable], None] = lambda _error: None
         keeper.flights.landed = self.wake
         self._breaker.noticed = self.wake
@@ -117,7 +119,9 @@ class Worker:
 
     async def _claim(self, room: int) -> list[asyncio.Task[Session | None]]:
         eta = self._eta() if self._backlog else None
+        began = self._clock.monotonic()
         claims = await self._store.claim_due(self._keeper.owner, room, until=self._store.now(), backlog_eta=eta)
+        self.claimed(self._clock.monotonic() - began)
         self._keeper.pace.take(len(claims))
         self._backlog = len(claims) == room
         now = self._store.now()

@@ -184,7 +184,7 @@ def read_set_refresh(reply: Reply | NoReply, site: Site, held: Token, now: datet
         return _no_token(reply, now)
     found = _STORED_TOKEN.search(reply.body)
     if not found:
-        return LoggedOut() if _is_logout(reply.body) else InDoubt(Reason.UNREADABLE)
+        return LoggedOut() if is_logout(reply.body) else InDoubt(Reason.UNREADABLE)
     outcome = _rotated(found[1].decode("ascii", "replace"), reply, site, held, now)
     named = _STORED_FINGERPRINT.search(reply.body)
     if isinstance(outcome, Rotated) and named:
@@ -319,7 +319,8 @@ def _trimmed(body: bytes) -> bytes:
     return body.strip().removeprefix(b"\xef\xbb\xbf")
 
 
-def _is_logout(body: bytes) -> bool:
+def is_logout(body: bytes) -> bool:
+    """Whether a whole answer, of tokenUpdate or of a box, says that the session is over. Source: "tokenUpdate"."""
     try:
         answer = _token_update_decoder.decode(_trimmed(body))
     except _UNREADABLE:
