@@ -34,6 +34,7 @@ async def test_statistics_count_the_living_the_rotated_the_failing_and_the_ended
         "success": True,
         "tokenUpdateStats": {"totalSessions": 3, "recentlyUpdated": 3, "failedUpdates": 1},
         "sessionStats": {"total": 4, "active": 3, "expired": 1},
+        "standing": {"overdue": 0, "atRisk": 0, "lowestSlackSeconds": 5395},
     }
 
 
@@ -42,6 +43,7 @@ async def test_statistics_of_an_empty_house_are_zeros(house):
 
     assert told["tokenUpdateStats"] == {"totalSessions": 0, "recentlyUpdated": 0, "failedUpdates": 0}
     assert told["sessionStats"] == {"total": 0, "active": 0, "expired": 0}
+    assert told["standing"] == {"overdue": 0, "atRisk": 0, "lowestSlackSeconds": None}
 
 
 @pytest.mark.parametrize(("method", "path"), BULK, ids=["get", "post", "the cron's own route"])

@@ -24,9 +24,9 @@ async def raising(house, monkeypatch, error):
         (errors.StoreUnavailable("away."), 503, "5"),
         (errors.UpstreamUnavailable("away.", retry_after=timedelta(seconds=7.2)), 503, "8"),
         (errors.RateLimited("slower.", retry_after=timedelta(0)), 429, "1"),
-        (errors.LockedOut("wait.", retry_after=timedelta(minutes=15)), 429, "900"),
+        (errors.RateLimited("slower.", retry_after=timedelta(minutes=15)), 429, "900"),
         (errors.UnknownSession("none."), 404, None),
-        (errors.Superseded("late."), 503, None),
+        (errors.Superseded("late."), 503, "5"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -36,6 +36,16 @@ async def test_an_error_is_told_with_its_code_and_when_to_come_again(house, monk
     assert (answer.status_code, status_of(error)) == (status, status)
     assert answer.json() == {"success": False, "error": str(error), "code": error.code}
     assert answer.headers.get("retry-after") == retry_after
+
+
+async def test_an_account_locked_out_at_the_site_is_told_in_the_words_of_the_original_too(house, monkeypatch):
+    locked = errors.LockedOut("wait 15 minutes.", retry_after=timedelta(minutes=14.2))
+
+    answer = await raising(house, monkeypatch, locked)
+
+    told = answer.json()
+    assert (answer.status_code, answer.headers["retry-after"], told["code"]) == (429, "852", "locked_out")
+    assert (told["rateLimited"], told["minutesRemaining"]) == (True, 15)
 
 
 async def test_a_fault_of_ours_is_one_sentence_to_the_caller_and_a_place_in_the_log(house, monkeypatch, capsys):

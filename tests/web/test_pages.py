@@ -2,20 +2,36 @@
 
 import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
+from aimkeeper.core.events import EventKind
 from aimkeeper.serving import sign_in_link
 from aimkeeper.web.access import PAGE_COOKIE
+from aimkeeper.web.pages import SHIPPED
 
 STRICT = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
 OWN_ONLY = {"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "connect-src": "'self'"}
-PAGES = ["sessions.html", "sign_in.html", "docs.html"]
+ELSEWHERE = [
+    "x.js",
+    "..%2ftemplates%2fsessions.html",
+    "lib",
+    "lib/",
+    "lib/../../access.py",
+    "%2e%2e%2faccess.py",
+    "page.css%00",
+]
+PAGES = ["sessions.html", "sign_in.html", "opened.html", "docs.html"]
+MODULES = Path(__file__).parents[2] / "browser"
+FOR_OTHER_SITES = {str(path.relative_to(MODULES)) for pattern in ("*.js", "lib/*.js") for path in MODULES.glob(pattern)}
 
 
 async def path_of_a_link(house):
@@ -42,9 +58,16 @@ async def test_a_link_opens_the_page_and_its_lists(house):
     page = await house.ask("GET", "/", caller=browser)
     lists = await house.ask("GET", "/api/sessions", caller=browser)
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert answer.status_code == 200
     assert (page.status_code, lists.status_code) == (200, 200)
     assert "sessions.js" in page.text
+
+
+async def test_a_link_leads_on_from_our_own_page_so_that_the_browser_sends_its_strict_cookie_along(house):
+    answer = await house.ask("GET", await path_of_a_link(house))
+
+    assert '<meta http-equiv="refresh" content="0; url=/">' in answer.text
+    assert "location" not in answer.headers
 
 
 async def test_a_link_works_once(house):
@@ -58,7 +81,7 @@ async def test_a_link_works_once(house):
     assert (await house.ask("GET", "/", caller=thief)).status_code == 401
 
 
-@pytest.mark.parametrize(("after", "status"), [(599, 303), (601, 401)], ids=["in time", "too late"])
+@pytest.mark.parametrize(("after", "status"), [(599, 200), (601, 401)], ids=["in time", "too late"])
 async def test_a_link_is_good_for_ten_minutes(house, after, status):
     path = await path_of_a_link(house)
     house.clock.advance(after)
@@ -84,6 +107,68 @@ async def test_the_link_itself_is_in_no_database_file(house):
     assert code.encode() not in stored
 
 
+# ---------------------------------------------------------------- by the operator's key
+
+
+async def test_the_key_opens_the_page_too(house):
+    browser = house.caller()
+
+    answer = await house.ask("POST", "/sign-in", data={"key": f" {house.operator} "}, caller=browser)
+    page = await house.ask("GET", "/", caller=browser)
+
+    assert (answer.status_code, answer.headers["location"], page.status_code) == (303, "/", 200)
+    assert "samesite=strict" in answer.headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"key": ""},
+        {"key": "the operator's own kez"},
+        {"key": ["", "the operator's own key"]},
+        {"KEY": "the operator's own key"},
+        {"key": "the cron's own secret"},
+    ],
+)
+async def test_anything_else_opens_nothing_and_says_so(house, form):
+    answer = await house.ask("POST", "/sign-in", data=form)
+
+    assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+    assert "That is not the operator" in answer.text
+
+
+async def test_a_form_of_many_kibibytes_is_refused(house):
+    answer = await house.ask("POST", "/sign-in", data={"key": "a" * 5000})
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(("by", "path"), [("link", None), ("key", "/sign-in")])
+async def test_whoever_opens_the_page_leaves_an_event(house, by, path):
+    if path:
+        await house.ask("POST", path, data={"key": house.operator})
+    else:
+        await house.ask("GET", await path_of_a_link(house))
+
+    [fact] = await house.service.store.fleet.events()
+    assert (fact.kind, fact.data) == (EventKind.SIGNED_IN, {"by": by})
+
+
+async def test_whoever_signs_out_is_out(house):
+    browser = house.caller()
+    await house.ask("POST", "/sign-in", data={"key": house.operator}, caller=browser)
+    token = (await house.ask("GET", "/api/status", caller=browser)).json()["csrf_token"]
+
+    answer = await house.ask("POST", "/sign-out", caller=browser, headers={"x-csrf-token": token})
+
+    assert answer.json() == {"success": True}
+    assert (await house.ask("GET", "/", caller=browser)).status_code == 401
+
+
+# ---------------------------------------------------------------- what a page is made of
+
+
 @pytest.mark.parametrize(("base", "secure"), [("http://keeper.test", False), ("https://keeper.test", True)])
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(house, base, secure):
     answer = await house.ask("GET", await path_of_a_link(house), caller=house.caller(base=base))
@@ -93,7 +178,7 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(house, base
     assert {attribute.lower() for attribute in attributes} == {
         "httponly",
         "path=/",
-        "samesite=lax",
+        "samesite=strict",
         f"max-age={12 * 3600}",
         *(["secure"] if secure else []),
     }
@@ -123,7 +208,9 @@ async def test_a_page_may_load_what_ships_with_it_and_nothing_else(house, path):
 
     told = policy(answer)
     assert OWN_ONLY.items() <= told.items()
-    assert (told["frame-ancestors"], told["form-action"], told["base-uri"]) == ("'none'",) * 3
+    # The one form there is asks for the operator's key, and may send it to us alone.
+    form = "'none'" if path == "/docs" else "'self'"
+    assert (told["frame-ancestors"], told["base-uri"], told["form-action"]) == ("'none'", "'none'", form)
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -136,7 +223,14 @@ def test_a_page_names_no_other_site_and_holds_no_script_or_style_of_its_own(name
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("sessions.js", "text/javascript"), ("docs.js", "text/javascript"), ("page.css", "text/css")]
+    ("name", "kind"),
+    [
+        ("sessions.js", "text/javascript"),
+        ("docs.js", "text/javascript"),
+        ("page.css", "text/css"),
+        ("auto-token-refresh.js", "text/javascript"),
+        ("lib/loop.js", "text/javascript"),
+    ],
 )
 async def test_scripts_and_styles_are_there_for_everybody(house, name, kind):
     answer = await house.ask("GET", f"/static/{name}")
@@ -145,7 +239,18 @@ async def test_scripts_and_styles_are_there_for_everybody(house, name, kind):
     assert answer.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize("name", ["x.js", "..%2ftemplates%2fsessions.html", "%2e%2e%2faccess.py", "page.css%00"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x.js",
+        "..%2ftemplates%2fsessions.html",
+        "lib",
+        "lib/",
+        "lib/../../access.py",
+        "%2e%2e%2faccess.py",
+        "page.css%00",
+    ],
+)
 async def test_nothing_else_is_served_from_the_package(house, name):
     answer = await house.ask("GET", f"/static/{name}")
 
@@ -153,22 +258,21 @@ async def test_nothing_else_is_served_from_the_package(house, name):
 
 
 def test_every_file_a_page_asks_for_is_served():
-    asked = {
+    asked = FOR_OTHER_SITES | {
         name
         for page in PAGES
         for name in re.findall(
             r'(?:href|src)="/static/([^"]+)"', resources.files("aimkeeper.web").joinpath("templates", page).read_text()
         )
     }
-    shipped = {file.name for file in resources.files("aimkeeper.web").joinpath("static").iterdir()}
 
-    assert asked == shipped
+    assert asked == set(SHIPPED)
 
 
 async def test_the_api_describes_every_route_of_the_api(house):
     answer = await house.ask("GET", "/openapi.json")
 
     described = answer.json()["paths"]
-    served = {route.path for route in house.app().routes if route.path.startswith("/api/")}
+    served = {route.path.replace(":str}", "}") for route in house.app().routes if route.path.startswith("/api/")}
     assert served <= set(described)
     assert all(operation["summary"] for item in described.values() for operation in item.values())

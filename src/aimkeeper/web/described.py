@@ -1,14 +1,22 @@
-"""Sessions and moments as JSON, for the API and the command line alike; without secrets."""
+"""Sessions, credentials and facts as JSON, for the API and the command line alike."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aimkeeper.core.session import Session
+from aimkeeper.core.events import Event
+from aimkeeper.core.session import Session, Turn
+
+if TYPE_CHECKING:
+    from aimkeeper.upstream.protocol import Site
 
 
 def iso(moment: datetime) -> str:
     """ISO 8601 with milliseconds and Z, as JavaScript writes it."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def maybe_iso(moment: datetime | None) -> str | None:
+    return iso(moment) if moment else None
 
 
 def described(session: Session) -> dict[str, Any]:
@@ -27,15 +35,53 @@ def described(session: Session) -> dict[str, Any]:
         "last_error": session.last_error,
         "created_at": iso(session.created_at),
         "rotated_at": iso(session.rotated_at),
-        "due_at": iso(session.due_at) if session.due_at else None,
+        "due_at": maybe_iso(session.due_at),
         "deadline_at": iso(session.deadline_at),
-        "ended_at": iso(session.ended_at) if session.ended_at else None,
-        "wipe_at": iso(session.wipe_at) if session.wipe_at else None,
+        "ended_at": maybe_iso(session.ended_at),
+        "wipe_at": maybe_iso(session.wipe_at),
         "remembered": session.secrets.password is not None,
         "setrefresh_count": session.setrefresh_count,
-        "setrefresh_at": iso(session.setrefresh_at) if session.setrefresh_at else None,
+        "setrefresh_at": maybe_iso(session.setrefresh_at),
         "spares": session.spares,
-        "turns": [
-            {"at": turn.at, "via": turn.via, "what": turn.what, "took_ms": turn.took_ms} for turn in session.ring
+        "turns": [described_turn(turn) for turn in session.ring],
+    }
+
+
+def described_turn(turn: Turn) -> dict[str, Any]:
+    """One exchange of a session's ring."""
+    return {"at": turn.at, "via": turn.via, "what": turn.what, "took_ms": turn.took_ms}
+
+
+def described_event(fact: Event) -> dict[str, Any]:
+    """A fact; it names tokens by hash at most."""
+    return {
+        "at": iso(fact.at),
+        "kind": fact.kind.value,
+        "session": fact.session_id,
+        "email": fact.email,
+        "data": dict(fact.data),
+    }
+
+
+def credentials_of(session: Session, site: "Site", now: datetime) -> dict[str, Any]:
+    """Everything that opens a session, in the words of `aimkeeper credentials --format json`."""
+    return {
+        "email": session.email,
+        "fingerprint": session.fingerprint,
+        "token": session.token.text,
+        "cookie": session.jar.header(site.base_host, now),
+        "cookies": [
+            {
+                "name": cookie.name,
+                "value": cookie.value,
+                "domain": cookie.host,
+                "hostOnly": cookie.host_only,
+                "secure": site.base_url.startswith("https:"),
+                "expiresAt": maybe_iso(cookie.expires_at),
+            }
+            for cookie in session.jar.cookies
         ],
+        "rotatedAt": iso(session.rotated_at),
+        "deadlineAt": iso(session.deadline_at),
+        "slackSeconds": round((session.deadline_at - now).total_seconds()),
     }

@@ -6,8 +6,10 @@ from aimkeeper.engine.worker import Worker
 from aimkeeper.service import Service
 from aimkeeper.telemetry import Telemetry
 from aimkeeper.web.access import Access
+from aimkeeper.web.limits import Limiter
 
 GivenService = NamedDependency[Service]
 GivenAccess = NamedDependency[Access]
+GivenLimiter = NamedDependency[Limiter]
 GivenTelemetry = NamedDependency[Telemetry]
 GivenWorker = NamedDependency[Worker | None]

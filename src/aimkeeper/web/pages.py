@@ -1,30 +1,43 @@
-"""The page, and the link that opens it."""
+"""The page, and the ways in: a one-time link, or the operator's key."""
 
+from html import escape
 from importlib import resources
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from aimkeeper.web.access import hash_link_code
-from aimkeeper.web.errors import AnyRequest
-from aimkeeper.web.given import GivenAccess, GivenService
+from aimkeeper.core.events import EventKind
+from aimkeeper.service import Service
+from aimkeeper.web.access import PAGE_COOKIE, Access, Role, address_of, gone, hash_link_code, is_secure, let_in
+from aimkeeper.web.errors import AnyRequest, Refused
+from aimkeeper.web.given import GivenAccess, GivenLimiter, GivenService
 
+_OWN_ONLY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action {form}; frame-ancestors 'none'"
+)
 # What a page of ours may load: its own script and style, nothing else. The other headers: `app.py`.
-SAFE = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}
+SAFE = {"content-security-policy": _OWN_ONLY.format(form="'none'")}
+# The page with the key's form may send that, to us.
+SAFE_WITH_FORM = {"content-security-policy": _OWN_ONLY.format(form="'self'")}
+LONGEST_FORM = 4096
+WRONG_KEY = '<p class="bad" role="alert">That is not the operator\'s key.</p>'
 
 
 @get("/", include_in_schema=False)
-async def page(request: AnyRequest, service: GivenService, access: GivenAccess) -> Response[str]:
+async def page(request: AnyRequest, access: GivenAccess) -> Response[str]:
     """The sessions, live; a way in for those who are not."""
-    signed_in = access.is_page(request, service.store.now())
-    name = "sessions.html" if signed_in else "sign_in.html"
-    return Response(page_file(name), media_type=MediaType.HTML, status_code=200 if signed_in else 401, headers=SAFE)
+    caller = await access.caller(request, (Role.PAGE,))
+    if caller is None:
+        return _way_in(401)
+    # What its script sends along with each write.
+    text = page_file("sessions.html").replace("{csrf}", escape(caller.csrf or ""))
+    return Response(text, media_type=MediaType.HTML, headers=SAFE)
 
 
 @get("/sign-in/{code:str}", include_in_schema=False)
@@ -33,21 +46,78 @@ async def sign_in(
 ) -> Response[Any]:
     """Good once, for ten minutes."""
     if not await service.store.sign_ins.use(hash_link_code(code)):
-        return Response(page_file("sign_in.html"), media_type=MediaType.HTML, status_code=401, headers=SAFE)
-    cookie = access.page_cookie(service.store.now(), secure=request.url.scheme == "https")
-    return Redirect("/", status_code=303, headers=SAFE, cookies=[cookie])
+        return _way_in(401)
+    # Not a redirect: a browser that was led here from another site would not send its new cookie along with it.
+    return await _opened(request, service, access, Response(page_file("opened.html"), headers=SAFE), by="link")
 
 
-@get("/static/{name:str}", include_in_schema=False)
+@post("/sign-in", include_in_schema=False, status_code=200, request_max_body_size=LONGEST_FORM)
+async def sign_in_by_key(
+    request: AnyRequest, service: GivenService, access: GivenAccess, limiter: GivenLimiter
+) -> Response[Any]:
+    """The operator's key, from the form of the sign-in page."""
+    try:
+        attempt = await limiter.key(address_of(request))
+    except Refused as error:
+        return _way_in(429, f'<p class="bad" role="alert">{escape(str(error))}</p>', error.retry_after or 1)
+    if not access.is_key(_key_in(await request.body())):
+        return _way_in(401, WRONG_KEY)
+    await limiter.was_good(attempt)
+    return await _opened(request, service, access, Redirect("/", status_code=303, headers=SAFE), by="key")
+
+
+@post("/sign-out", include_in_schema=False, status_code=200, guards=[let_in(Role.PAGE)])
+async def sign_out(request: AnyRequest) -> Response[dict[str, bool]]:
+    """Has this browser forget the page's cookie."""
+    return Response({"success": True}, cookies=[gone(PAGE_COOKIE, secure=is_secure(request))])
+
+
+@get("/static/{name:path}", include_in_schema=False)
 async def static(name: FromPath[str]) -> Response[str]:
-    """The page's own script and style."""
-    kinds = {"sessions.js": "text/javascript", "docs.js": "text/javascript", "page.css": "text/css"}
-    if name not in kinds:
+    """Our pages' own scripts and styles, and the modules for other sites' pages (`browser/`)."""
+    name = name.removeprefix("/")
+    if name not in SHIPPED:
         raise NotFoundException
     # Looked after again each time: an upgrade must not meet the script of yesterday.
-    return Response(page_file(name, "static"), media_type=kinds[name], headers={"cache-control": "no-cache"})
+    return Response(page_file(name, "static"), media_type=SHIPPED[name], headers={"cache-control": "no-cache"})
 
 
 def page_file(name: str, folder: str = "templates") -> str:
     """The text of a file that ships with the package."""
     return resources.files("aimkeeper.web").joinpath(folder, name).read_text("utf-8")
+
+
+def _shipped() -> dict[str, str]:
+    """What lies in `static`, by its path there, and the kind of each."""
+    kinds = {".js": "text/javascript", ".css": "text/css"}
+    folder = Path(str(resources.files("aimkeeper.web").joinpath("static")))
+    found = (path for pattern in ("*.*", "*/*.*") for path in folder.glob(pattern))
+    return {str(path.relative_to(folder)): kinds[path.suffix] for path in found}
+
+
+# Nothing else can be had: a name is looked up here, never on the disk.
+SHIPPED = _shipped()
+
+
+def _key_in(form: bytes) -> str:
+    """The one key in it; nothing where there is none, or several."""
+    try:
+        given = parse_qs(form.decode("utf-8"), keep_blank_values=True, max_num_fields=4).get("key", [])
+    except ValueError:
+        return ""
+    return given[0].strip() if len(given) == 1 else ""
+
+
+def _way_in(status: int, told: str = "", retry_after: float = 0) -> Response[str]:
+    text = page_file("sign_in.html").replace("{told}", told)
+    headers = SAFE_WITH_FORM | ({"retry-after": str(max(round(retry_after), 1))} if retry_after else {})
+    return Response(text, media_type=MediaType.HTML, status_code=status, headers=headers)
+
+
+async def _opened(
+    request: AnyRequest, service: Service, access: Access, answer: Response[Any], *, by: str
+) -> Response[Any]:
+    access.check_open((Role.OPERATOR,))
+    await service.audit.record(EventKind.SIGNED_IN, by=by)
+    answer.set_cookie(access.page_cookie(service.store.now(), secure=is_secure(request)))
+    return answer

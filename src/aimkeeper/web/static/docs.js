@@ -8,6 +8,16 @@ const element = (name, content = {}, ...children) => {
 
 const field = (name, label, control) => element("p", {}, element("label", {}, `${label} `, Object.assign(control, { name })));
 
+// What the operator's own page sends along with a write; nothing for everybody else.
+const csrf = async () => {
+  try {
+    const answer = await fetch("/api/status", { cache: "no-store" });
+    return answer.ok ? (await answer.json()).csrf_token : null;
+  } catch {
+    return null;
+  }
+};
+
 const send = async (method, path, form, parameters, answer) => {
   const given = (parameter) => form.elements[parameter.name].value;
   const query = new URLSearchParams();
@@ -22,6 +32,8 @@ const send = async (method, path, form, parameters, answer) => {
   const body = form.elements.body?.value;
   if (body) headers["content-type"] = "application/json";
   answer.textContent = "…";
+  const token = !bearer && method !== "GET" ? await csrf() : null;
+  if (token) headers["x-csrf-token"] = token;
   try {
     const response = await fetch(address, { method, headers, body: body || undefined, cache: "no-store" });
     const text = await response.text();
@@ -44,7 +56,12 @@ const route = (method, path, operation) => {
   for (const parameter of parameters) {
     form.append(field(parameter.name, parameter.name, element("input", { required: parameter.in === "path" })));
   }
-  if (method === "post") form.append(field("body", "JSON body", element("textarea", { rows: 3, cols: 60 })));
+  const content = operation.requestBody?.content["application/json"];
+  if (content) {
+    const example = JSON.stringify(content.example ?? {}, null, 2);
+    const rows = example.split("\n").length + 1;
+    form.append(field("body", "JSON body", element("textarea", { rows, cols: 60, value: example })));
+  }
   form.append(element("button", {}, "Send"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -52,7 +69,9 @@ const route = (method, path, operation) => {
     send(method.toUpperCase(), path, form, parameters, answer);
   });
   const title = element("summary", {}, element("b", {}, method.toUpperCase()), ` ${path} `, element("small", {}, operation.summary ?? ""));
-  return element("details", {}, title, element("p", {}, operation.description ?? ""), form, answer);
+  const who = (operation.security ?? []).map((way) => Object.keys(way).find((name) => name !== "csrf") ?? "anyone");
+  const about = element("p", {}, `${operation.description ?? ""} For ${[...new Set(who)].join(", ")}.`);
+  return element("details", {}, title, about, form, answer);
 };
 
 const routes = document.getElementById("routes");

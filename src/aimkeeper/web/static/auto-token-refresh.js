@@ -1,0 +1,1 @@
+../../../../browser/auto-token-refresh.js
