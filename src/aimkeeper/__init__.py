@@ -5,14 +5,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aimkeeper.client import Credentials, KeptAuth, RequestsAuth
     from aimkeeper.core import errors
     from aimkeeper.core.session import Session
     from aimkeeper.service import Service, open_service
     from aimkeeper.settings import Settings
 
-__all__ = ["Service", "Session", "Settings", "__version__", "errors", "open_service"]
+__all__ = [
+    "Credentials",
+    "KeptAuth",
+    "RequestsAuth",
+    "Service",
+    "Session",
+    "Settings",
+    "__version__",
+    "errors",
+    "open_service",
+]
 
 _HOMES = {
+    "Credentials": "aimkeeper.client",
+    "KeptAuth": "aimkeeper.client",
+    "RequestsAuth": "aimkeeper.client",
     "Service": "aimkeeper.service",
     "Session": "aimkeeper.core.session",
     "Settings": "aimkeeper.settings",

@@ -1,14 +1,21 @@
-"""`credentials` and `exec`: live credentials for those who may have them."""
+"""`credentials`: live credentials for those who may have them."""
 
 import http.cookiejar
 import json
-import os
 import re
 import shlex
+import shutil
+import socket
+import subprocess
+from urllib.parse import urlsplit
 
 import pytest
 
+from aimkeeper.cli import give
+from aimkeeper.simulator import Rules
+
 F = "f" * 50
+PATIENCE = 20
 
 
 @pytest.fixture
@@ -59,6 +66,59 @@ def test_netscape_can_be_read_by_others(terminal, name):
     assert {cookie.path for cookie in jar} == {"/"}
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="asks with curl")
+def test_curl_reads_the_netscape_file_and_is_let_in(terminal, upstream, name):
+    (terminal.folder / "cookies.txt").write_text(given(terminal, name, "--format", "netscape"))
+
+    told = subprocess.run(
+        ["curl", "-s", "-b", str(terminal.folder / "cookies.txt"), f"{upstream.url}/api/whoami"],
+        capture_output=True, check=True, timeout=PATIENCE,
+    )  # fmt: skip
+
+    assert json.loads(told.stdout)["data"][0]["id"] == upstream.truth(name).user_id
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="asks with curl")
+def test_curl_sends_a_box_the_member_s_cookie_and_keeps_the_base_host_s_own_from_it(terminal, upstream, name):
+    """The file as it is for the real hosts; `--resolve` leads them to a listener that says what it was sent."""
+    upstream.sim.rules = Rules(cookie_domain="aimharder.com")
+    told = json.loads(given(terminal, name, "--format", "json"))
+    for cookie in told["cookies"]:
+        cookie |= {"domain": "aimharder.com", "hostOnly": cookie["name"] != "amhrdrauth", "secure": False}
+    (terminal.folder / "cookies.txt").write_text(give._netscape(told))
+
+    sent = {
+        host: sent_by_curl(f"http://{host}", terminal.folder / "cookies.txt")
+        for host in ("aimharder.com", "box.aimharder.com", "elsewhere.example")
+    }
+
+    assert sent == {
+        "aimharder.com": {"amhrdrauth", "PHPSESSID", "AWSALB", "AWSALBCORS"},
+        "box.aimharder.com": {"amhrdrauth"},
+        "elsewhere.example": set(),
+    }
+
+
+def sent_by_curl(url, cookies):
+    """The names of the cookies that curl sends."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        host = urlsplit(url).hostname
+        asking = subprocess.Popen(
+            ["curl", "-s", "-b", str(cookies), "--resolve", f"{host}:{port}:127.0.0.1", f"{url}:{port}/"],
+            stdout=subprocess.DEVNULL,
+        )
+        connection, _ = listening.accept()
+        with connection:
+            heard = b""
+            while b"\r\n\r\n" not in heard:
+                heard += connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        asking.wait(PATIENCE)
+    line = re.search(rb"(?im)^cookie: (.*?)\r$", heard)
+    return {part.strip().split("=")[0] for part in line[1].decode().split(";")} if line else set()
+
+
 def test_playwright_gets_a_state_with_cookies_and_without_the_token_its_page_would_spend(terminal, upstream, name):
     state = json.loads(given(terminal, name, "--format", "playwright"))
 
@@ -87,60 +147,3 @@ def test_whoever_reads_credentials_leaves_an_event(terminal, name):
 
     last = json.loads(terminal.run("history", name, "--json").out)[-1]
     assert (last["what"], last["by"]) == ("credentials_read", "credentials")
-
-
-# ---------------------------------------------------------------- exec
-
-
-@pytest.fixture
-def executed(monkeypatch):
-    """What the process would have become; the real thing is in tests/acceptance."""
-    become = []
-
-    def exec_(file, arguments, environment):
-        become.append((file, arguments, environment))
-        raise SystemExit(0)
-
-    monkeypatch.setattr(os, "execvpe", exec_)
-    return become
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        ("--", "tool", "--json", "-x", "--", "y"),
-        ("tool", "--json", "-x", "--", "y"),
-    ],
-    ids=["with dashes between", "without"],
-)
-def test_a_command_gets_its_arguments_untouched_and_the_credentials_in_its_environment(
-    terminal, upstream, name, executed, typed
-):
-    terminal.set(OTHER="as it was")
-
-    terminal.run("exec", name, *typed)
-
-    [(file, arguments, environment)] = executed
-    assert (file, arguments) == ("tool", ["tool", "--json", "-x", "--", "y"])
-    assert environment["AIMHARDER_TOKEN"] == upstream.truth(name).token
-    assert (environment["AIMHARDER_FINGERPRINT"], environment["OTHER"]) == (F, "as it was")
-    assert "amhrdrauth=" in environment["AIMHARDER_COOKIE"]
-
-
-def test_a_command_that_is_not_there_is_told(terminal, name):
-    ran = terminal.run("exec", name, "--", "no-such-command")
-
-    assert ran.status == 2
-    assert ran.complaint == "aimkeeper: no-such-command can't be run: No such file or directory."
-
-
-def test_the_keys_to_all_other_sessions_are_not_handed_on(terminal, upstream, executed):
-    terminal.set(AIMKEEPER_SECRET_KEYS=terminal.run("keys", "new").out.strip())
-    terminal.set(AIMKEEPER_API_KEY="the operator's own key", AIMKEEPER_API_KEY_FILE="/nowhere")
-    name = terminal.log_in()
-
-    terminal.run("exec", name, "--", "tool")
-
-    [(_, _, environment)] = executed
-    assert not [variable for variable in environment if "API_KEY" in variable or "SECRET_KEYS" in variable]
-    assert environment["AIMKEEPER_DATA_DIR"] == str(terminal.data)

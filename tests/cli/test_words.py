@@ -68,7 +68,10 @@ PAST = NOW - timedelta(hours=3)
         (
             {"status": Status.SUSPECTED},
             True,
-            "AimHarder says it is over, but it says so of too many at once: the verdict is held back.",
+            (
+                "AimHarder says it is over, but it says so of too many at once, or fails nearly everybody: the verdict "
+                "is held back. It is tried again in 12 min; `aimkeeper verdicts` decides sooner."
+            ),
         ),
         (
             {"status": Status.TOKEN_LOST},

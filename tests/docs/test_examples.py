@@ -27,11 +27,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20
-AIMHARDER = "https://aimharder.com"
+# The addresses that a reader of a page goes to, or puts his own in place of.
+_AIMHARDER = re.compile(r"https://(?:(?:yourbox|login)\.)?aimharder\.com")
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$|^<!-- (simulator|file): (.+?) -->$", re.DOTALL | re.MULTILINE)
 _RUN = ("console", "sh", "python")
-_SHOWN = ("text", "json", "ini", "sql")
+_SHOWN = ("text", "json", "ini", "sql", "js", "jsx", "html", "yaml", "dockerfile")
 _SERVES = re.compile(r"aimkeeper (serve|worker)\b")
 _LOCAL = re.compile(r"127\.0\.0\.1:(\d+)")
 # What can't be done here is checked as far as it can be: that the target exists, that the package can be built.
@@ -64,7 +65,7 @@ def examples_of(page: str) -> list[Example]:
             file = told
         elif comment:
             found.append(Example("simulator", told, line))
-        elif kind in _RUN:
+        elif kind in _RUN or file:
             found.append(Example(kind, body, line, file))
             file = ""
     return found
@@ -101,7 +102,7 @@ class Shell:
         if example.kind == "simulator":
             self._simulate(example.text)
         elif example.file:
-            (self.home / example.file).write_text(example.text.replace(AIMHARDER, self.site.url), "utf-8")
+            (self.home / example.file).write_text(_AIMHARDER.sub(self.site.url, example.text), "utf-8")
         elif example.kind == "python":
             self._python(example)
         elif example.kind == "sh":
@@ -121,7 +122,7 @@ class Shell:
 
     def _python(self, example: Example) -> None:
         path = self.home / f"example-{example.line}.py"
-        path.write_text(example.text.replace(AIMHARDER, self.site.url), "utf-8")
+        path.write_text(_AIMHARDER.sub(self.site.url, example.text), "utf-8")
         printed, status = self._bash(f"{shlex.quote(sys.executable)} {path}")
         assert status == 0, f"{self.where}:\n{printed}"
 
@@ -191,7 +192,7 @@ class Shell:
             if re.fullmatch(pattern, command):
                 return re.sub(pattern, stand_in, command)
         command = _LOCAL.sub(lambda match: f"127.0.0.1:{self._port(match[1])}", command)
-        return command.replace(AIMHARDER, self.site.url)
+        return _AIMHARDER.sub(self.site.url, command)
 
     def _documented(self, printed: str) -> str:
         """Output as it would be with the page's own addresses."""

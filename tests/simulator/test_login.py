@@ -144,27 +144,6 @@ async def test_a_logout_ends_what_the_rule_says(*, sim, caller, email, fingerpri
     assert sim.truth(email, "other").alive is other_alive
 
 
-async def test_bookings_are_public_personal_or_say_logout(sim, caller, email, fingerprint):
-    sim.rules = Rules(box_needs_setrefresh=True)
-    grant = sim.open_session(email, fingerprint)
-
-    async def bookings(cookie):
-        headers = [("host", "box.aimharder.com"), ("cookie", cookie)]
-        return (await caller.ask("GET", "/api/bookings?day=20260101&box=1", headers=headers)).json()
-
-    mine = f"amhrdrauth={grant.cookies['amhrdrauth']}"
-    unvisited = await bookings(mine)
-    await caller.set_refresh(grant.token, redirect="https://box.aimharder.com/")
-    visited = await bookings(mine)
-    public = await bookings("")
-    sim.kill(email, fingerprint)
-    dead = await bookings(mine)
-
-    assert unvisited == dead == {"logout": 1}
-    assert "bookState" in visited["bookings"][0]
-    assert "bookState" not in public["bookings"][0]
-
-
 async def test_everything_is_forbidden_to_an_unwelcome_address(sim, caller):
     sim.rules = Rules(forbid=True)
 

@@ -28,7 +28,7 @@ def test_a_file_gives_rules_and_faults_and_what_it_leaves_out_is_the_default(tmp
         ('[rules]\ncontent_type = "a\\r\\nb"', "[rules] content_type must be a line of text, not 'a\\r\\nb'"),
         ("[faults]\nreset_before = 1.5", "[faults] reset_before must be a probability between 0 and 1, not 1.5"),
         ("[faults]\nempty = 0.6\nhang = 0.6", "[faults] at most one fault strikes a request, so their sum must not "),
-        ('[faults]\npaths = "*"', "[faults] paths must be a list of paths, not '*'"),
+        ('[faults]\npaths = "*"', "[faults] paths must be a list of texts, not '*'"),
         ("faults = 1", "faults must be a table, written [faults]"),
         ("[fault]", "unknown key 'fault'; the file has two tables, [rules] and [faults]"),
         ("[rules", " is not TOML: "),

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 verdicts = typer.Typer(help="Ends that are held back.", no_args_is_help=True, rich_markup_mode=None)
 
-SomeWho = Annotated[
-    list[str] | None, typer.Argument(metavar="[WHO ...]", help="Only these; without, all that are held back.")
-]
+SomeWho = Annotated[list[str] | None, typer.Argument(metavar="WHO", help="Without: all that are held back.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +54,7 @@ def list_verdicts(as_json: AsJson = False) -> None:
     say("\n`aimkeeper verdicts retry` tries all of them at once; `aimkeeper verdicts accept` lets them end.")
 
 
-@verdicts.command("accept", help="Believe AimHarder: they end, or log in again where the password is remembered.")
+@verdicts.command("accept", help="Believe AimHarder: they end, or log in again.")
 def accept(who: SomeWho = None) -> None:
     async def work(service: "Service") -> int:
         chosen = [await service.find(name) for name in who] if who else None
@@ -65,7 +63,7 @@ def accept(who: SomeWho = None) -> None:
     say(f"Accepted {counted(do(work), 'verdict')}.")
 
 
-@verdicts.command("retry", help="Lift the hold: they are tried from the start, before all others.")
+@verdicts.command("retry", help="Try all of them from the start, before all others.")
 def retry() -> None:
     say(f"Trying {counted(do(lambda service: service.verdicts.retry()), 'session')} again.")
 

@@ -2,17 +2,22 @@
 
 import os
 import shlex
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+import sys
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from aimkeeper.cli.fetched import USUAL_SLACK, fetch, slack_of
 from aimkeeper.cli.terminal import Who, do, print_json, say
-from aimkeeper.core.errors import ConfigError
+from aimkeeper.core.errors import AimkeeperError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from subprocess import Popen
+
     from aimkeeper.core.session import Session
-    from aimkeeper.service import Service
 
 # What opens every session; who runs in the name of one must not find it.
 NOT_HANDED_ON = {f"AIMKEEPER_{name}{place}" for name in ("SECRET_KEYS", "API_KEY") for place in ("", "_FILE")}
@@ -37,11 +42,11 @@ MinSlack = Annotated[
 def credentials(
     who: Who,
     form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "header",
-    min_slack: MinSlack = "10m",
+    min_slack: MinSlack = USUAL_SLACK,
 ) -> None:
     if form not in FORMATS:
         raise ConfigError(f"--format must be one of {', '.join(FORMATS)}, not {form!r}.")
-    given = _fetch(who, min_slack, reader="credentials")
+    _, given = _fetch(who, min_slack, reader="credentials")
     match form:
         case "json":
             print_json(given)
@@ -59,63 +64,76 @@ def credentials(
 def execute(
     context: typer.Context,
     who: Annotated[str, typer.Argument(metavar="WHO -- COMMAND", help="E-mail, email#fingerprint or id; what to run.")],
-    min_slack: MinSlack = "10m",
+    min_slack: MinSlack = USUAL_SLACK,
+    url: Annotated[
+        bool,
+        typer.Option(
+            "--url/--no-url",
+            help="Whether the command can ask for fresh credentials at AIMKEEPER_CREDENTIALS_URL as long as it runs.",
+        ),
+    ] = True,
 ) -> None:
     command = [part for index, part in enumerate(context.args) if index or part != "--"]
     if not command:
         raise ConfigError("say what to run: aimkeeper exec WHO -- COMMAND ARGUMENTS.")
-    given = _environment(_fetch(who, min_slack, reader="exec"))
-    environment = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON} | given
-    try:
-        # Nothing of ours stays behind: signals and the exit status are the command's own.
-        os.execvpe(command[0], command, environment)  # noqa: S606 (running it is the command's purpose)
-    except OSError as error:
-        raise ConfigError(f"{command[0]} can't be run: {error.strerror}.") from None
+    with ExitStack() as stack:
+        # Started first: it gets ready while we fetch.
+        lender = stack.enter_context(_lender()) if url else None
+        session, given = _fetch(who, min_slack, reader="exec")
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
+        environment |= _environment(given) | (_lent(lender, session.id) if lender else {})
+        try:
+            # Signals and the exit status are the command's own: it takes our place.
+            os.execvpe(command[0], command, environment)  # noqa: S606 (running it is the command's purpose)
+        except OSError as error:
+            raise ConfigError(f"{command[0]} can't be run: {error.strerror}.") from None
 
 
-def _fetch(who: str, min_slack: str, *, reader: str) -> dict[str, Any]:
-    from aimkeeper.settings import read_duration
+@contextmanager
+def _lender() -> "Iterator[Popen[bytes]]":
+    """
+    The small server that answers the command as long as it runs (docs/decisions/0018).
 
-    try:
-        slack = read_duration(min_slack)
-    except ValueError as error:
-        raise ConfigError(f"--min-slack {error}.") from None
+    Whoever leaves the block alive did not become the command: then it is told to stop.
+    """
+    from subprocess import DEVNULL, PIPE, Popen
 
-    async def work(service: "Service") -> dict[str, Any]:
-        # A short-lived upstream can't give ten minutes: then the default asks for what it can.
-        longest = service.policy.idle_timeout - service.policy.refresh_every
-        wanted = min(slack, longest) if min_slack == "10m" else slack
-        session = await service.refresher.credentials(
-            await service.find(who), min_slack=max(wanted, timedelta(0)), reader=reader
-        )
-        return _described(service, session)
+    from aimkeeper.cli.lend import STOP
 
-    return do(work)
+    # -P: what lies in the folder we are called from is not ours to import.
+    ourselves = [sys.executable, "-P", "-m", "aimkeeper.cli.lend", str(os.getpid())]
+    with Popen(  # noqa: S603
+        ourselves, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True, bufsize=0
+    ) as started:
+        try:
+            yield started
+        finally:
+            with suppress(BrokenPipeError):
+                cast("IO[bytes]", started.stdin).write(STOP)
 
 
-def _described(service: "Service", session: "Session") -> dict[str, Any]:
-    now = service.store.now()
-    site = service.upstream.site
+def _lent(lender: "Popen[bytes]", session_id: str) -> dict[str, str]:
+    """What the command must know of the server that lends it this session."""
+    import secrets
+
+    from aimkeeper.cli.lend import BEARER_PREFIX, path_of
+
+    bearer = BEARER_PREFIX + secrets.token_urlsafe(32)
+    with suppress(BrokenPipeError):
+        cast("IO[bytes]", lender.stdin).write(f"{bearer} {session_id}\n".encode())
+    port = cast("IO[bytes]", lender.stdout).readline().strip().decode()
+    if not port:
+        raise AimkeeperError("no server can be started on 127.0.0.1 for the command: run it with --no-url.")
+    lender.wait()  # what goes on is its child, and not ours: the command shall find none that it did not make
     return {
-        "email": session.email,
-        "fingerprint": session.fingerprint,
-        "token": session.token.text,
-        "cookie": session.jar.header(site.base_host, now),
-        "cookies": [
-            {
-                "name": cookie.name,
-                "value": cookie.value,
-                "domain": cookie.host,
-                "hostOnly": cookie.host_only,
-                "secure": site.base_url.startswith("https:"),
-                "expiresAt": cookie.expires_at.isoformat() if cookie.expires_at else None,
-            }
-            for cookie in session.jar.cookies
-        ],
-        "rotatedAt": session.rotated_at.isoformat(),
-        "deadlineAt": session.deadline_at.isoformat(),
-        "slackSeconds": round((session.deadline_at - now).total_seconds()),
+        "AIMKEEPER_CREDENTIALS_URL": f"http://127.0.0.1:{port}{path_of(session_id)}",
+        "AIMKEEPER_CREDENTIALS_BEARER": bearer,
     }
+
+
+def _fetch(who: str, min_slack: str, *, reader: str) -> "tuple[Session, dict[str, Any]]":
+    slack_of(min_slack, "--min-slack")  # before anything is opened
+    return do(lambda service: fetch(service, who, min_slack, reader=reader))
 
 
 def _environment(given: dict[str, Any]) -> dict[str, str]:

@@ -5,8 +5,22 @@ It imports nothing of aimkeeper but the clock, so that it can't share a mistake 
 """
 
 from aimkeeper.simulator.app import Simulator
-from aimkeeper.simulator.records import Grant, Logged, Totals, Truth
-from aimkeeper.simulator.rules import Faults, Rules, load
+from aimkeeper.simulator.records import Grant, Logged, Reservation, Totals, Truth
+from aimkeeper.simulator.rules import Faults, Rules, Timetable, load
 from aimkeeper.simulator.server import Running, running, serve
 
-__all__ = ["Faults", "Grant", "Logged", "Rules", "Running", "Simulator", "Totals", "Truth", "load", "running", "serve"]
+__all__ = [
+    "Faults",
+    "Grant",
+    "Logged",
+    "Reservation",
+    "Rules",
+    "Running",
+    "Simulator",
+    "Timetable",
+    "Totals",
+    "Truth",
+    "load",
+    "running",
+    "serve",
+]

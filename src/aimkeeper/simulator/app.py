@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from aimkeeper.clock import Clock
 from aimkeeper.simulator import answers, control, site, wire
 from aimkeeper.simulator.answers import Answer, Request
-from aimkeeper.simulator.records import Grant, Logged, Totals, Truth
-from aimkeeper.simulator.rules import EVERY_PATH, PROBABILITIES, Faults, Rules
+from aimkeeper.simulator.records import Grant, Logged, Reservation, Totals, Truth
+from aimkeeper.simulator.rules import EVERY_PATH, PROBABILITIES, Faults, Rules, Timetable
 from aimkeeper.simulator.state import Session, Standing
 from aimkeeper.simulator.wire import Receive, Scope, Send
 from aimkeeper.simulator.world import World
@@ -17,7 +17,7 @@ from aimkeeper.simulator.world import World
 LOG_LENGTH = 1000
 
 _SPENDING = frozenset(("/api/tokenUpdate", "/setrefresh"))
-_TOLD_OF_LOGOUT = _SPENDING | {"/api/bookings"}
+_TOLD_OF_LOGOUT = _SPENDING | {"/api/bookings", "/api/book", "/api/cancelBook"}
 _AFTER_THE_WORK = frozenset(("reset_after", "truncated", "bad_json", "empty"))
 _BROKEN = frozenset(("reset_before", "reset_after", "hang"))
 
@@ -73,6 +73,14 @@ class Simulator:
         self._world.rules = rules
 
     @property
+    def timetable(self) -> Timetable:
+        return self._world.desk.timetable
+
+    @timetable.setter
+    def timetable(self, timetable: Timetable) -> None:
+        self._world.desk.timetable = timetable
+
+    @property
     def faults(self) -> Faults:
         if self._world.seconds() >= self._until:
             self.faults = self._afterwards
@@ -105,6 +113,18 @@ class Simulator:
     def add_account(self, email: str, password: str, user_id: int | None = None, name: str = "Member") -> int:
         """Add a member, or give a known one this password and name; returns the user id."""
         return self._world.add_account(email, password, user_id, name).user_id
+
+    def set_standing(self, email: str, *, credit: int | None = None, owes: bool = False) -> None:
+        """How a member stands with the boxes: bookings left (None = without end), and whether a payment is pending."""
+        account = self._world.accounts.get(email.strip().lower())
+        if account is None:
+            raise LookupError(f"the simulator knows no member {email}")
+        account.credit, account.owes = credit, owes
+
+    def reservations(self, email: str | None = None) -> list[Reservation]:
+        """Every reservation ever made, cancelled ones too, in the order in which they were made."""
+        made = self._world.desk.reservations
+        return [one for one in made if email is None or one.email == email.strip().lower()]
 
     def open_session(self, email: str, fingerprint: str) -> Grant:
         """Log in without HTTP, for adopting. An unknown e-mail becomes a member whose password nobody knows."""

@@ -6,12 +6,14 @@ The simulator's own routes under `/_simulator/`, for tests and benches in anothe
     GET  log                           the latest requests
     GET  accepts?email=&fingerprint=&token=
     POST accounts   {"email", "password", "user_id"?, "name"?}
+    POST standings  {"email", "credit"?, "owes"?}
+    GET  bookings[?email=]             reservations as JSON Lines, cancelled ones too
     POST sessions   {"email", "fingerprint"?} or {"count", "prefix"?}: JSON Lines for `aimkeeper adopt`
     POST next       {"fault", "times"?, "path"?, "email"?, "fingerprint"?}
     POST kill, POST revive             {"email", "fingerprint"}; revive without them: everybody
     PUT  faults[?seconds=], PUT rules  the whole of them: keys left out take their defaults
     PATCH faults, PATCH rules          only the keys given change
-    GET  faults, GET rules
+    GET  faults, GET rules, GET, PUT and PATCH timetable
 """
 
 import hashlib
@@ -24,7 +26,7 @@ from urllib.parse import parse_qsl
 
 from aimkeeper.simulator.answers import JSON, Answer, Request
 from aimkeeper.simulator.records import Truth
-from aimkeeper.simulator.rules import Faults, Rules, build
+from aimkeeper.simulator.rules import Faults, Rules, Timetable, build
 
 if TYPE_CHECKING:
     from aimkeeper.simulator.app import Simulator
@@ -76,6 +78,28 @@ def _accounts(simulator: "Simulator", request: Request) -> Answer:
         raise ValueError("user_id must be a whole number")
     name = str(asked.get("name", "Member"))
     return _json({"user_id": simulator.add_account(_text(asked, "email"), _text(asked, "password"), user_id, name)})
+
+
+def _standings(simulator: "Simulator", request: Request) -> Answer:
+    asked = _body(request)
+    credit, owes = asked.get("credit"), asked.get("owes", False)
+    if credit is not None and not _is_count(credit):
+        raise ValueError("credit must be a whole number, 0 or more, or null")
+    if not isinstance(owes, bool):
+        raise ValueError("owes must be true or false")  # noqa: TRY004 (becomes a 400 like any other)
+    simulator.set_standing(_text(asked, "email"), credit=credit, owes=owes)
+    return _json({})
+
+
+def _bookings(simulator: "Simulator", request: Request) -> Answer:
+    return _lines([made.as_json() for made in simulator.reservations(request.fields().get("email"))])
+
+
+def _timetable(simulator: "Simulator", request: Request) -> Answer:
+    if request.method != "GET":
+        kept = _plan(simulator.timetable) if request.method == "PATCH" else {}
+        simulator.timetable = build(Timetable, kept | _body(request))
+    return _json(_plan(simulator.timetable))
 
 
 def _sessions(simulator: "Simulator", request: Request) -> Answer:
@@ -144,12 +168,15 @@ _ROUTES: dict[tuple[str, str], Callable[["Simulator", Request], Answer]] = {
     ("GET", "log"): _log,
     ("GET", "accepts"): _accepts,
     ("POST", "accounts"): _accounts,
+    ("POST", "standings"): _standings,
+    ("GET", "bookings"): _bookings,
     ("POST", "sessions"): _sessions,
     ("POST", "next"): _next,
     ("POST", "kill"): _kill,
     ("POST", "revive"): _revive,
     **{(method, "rules"): _rules for method in ("GET", "PUT", "PATCH")},
     **{(method, "faults"): _faults for method in ("GET", "PUT", "PATCH")},
+    **{(method, "timetable"): _timetable for method in ("GET", "PUT", "PATCH")},
 }
 
 
@@ -176,7 +203,7 @@ def _fingerprint(email: str) -> str:
     return hashlib.sha256(email.encode()).hexdigest()[:50]
 
 
-def _plan(plan: Rules | Faults) -> dict[str, Any]:
+def _plan(plan: Rules | Faults | Timetable) -> dict[str, Any]:
     return {field.name: getattr(plan, field.name) for field in fields(plan)}
 
 

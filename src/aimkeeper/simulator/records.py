@@ -65,6 +65,38 @@ class Truth:
         return told
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """
+    One place in one class, given or waited for: the truth behind what a booking bot was told.
+
+    Attributes:
+        number: What the site calls `idres`.
+        host: The box's, as the request's Host named it.
+        day: `YYYYMMDD`.
+        slot: The class's id on that day.
+        time: When the class begins, `HH:MM`.
+        waiting: Whether it is a place on the waiting list only.
+        cancelled_at: None while it stands.
+    """
+
+    number: int
+    email: str
+    host: str
+    day: str
+    slot: int
+    time: str
+    made_at: datetime
+    waiting: bool = False
+    cancelled_at: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        told = asdict(self)
+        told["made_at"] = self.made_at.isoformat()
+        told["cancelled_at"] = self.cancelled_at.isoformat() if self.cancelled_at else None
+        return told
+
+
 @dataclass(slots=True)
 class Totals:
     """

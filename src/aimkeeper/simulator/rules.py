@@ -1,10 +1,11 @@
 """
-What the simulated site does when all is well (`Rules`) and what goes wrong (`Faults`).
+What the simulated site does when all is well (`Rules`), what goes wrong (`Faults`), what its boxes offer (`Timetable`).
 
 Each rule is a question that docs/upstream.md leaves open; its default is the answer suggested there.
 """
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,6 +14,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 OldToken = Literal["stateless", "refuse", "grace", "strict"]
 EVERY_PATH = "*"
+
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 # Faults of which at most one hits a request, in the order in which one throw of the dice picks among them.
 PROBABILITIES = (
@@ -176,7 +179,37 @@ class Faults:
         return path in self.paths or EVERY_PATH in self.paths
 
 
-Plan = TypeVar("Plan", Rules, Faults)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """
+    What every simulated box offers, each day the same. Durations in seconds; times are the simulator's own, UTC.
+
+    Attributes:
+        times: When classes begin, `HH:MM`; each lasts an hour.
+        limit: Places in a class.
+        opens_before: How long before it begins a class can be booked; 0 = at any time before.
+        early_answer: What an earlier try is told: bookState `-4`, or `-12` with `ERROR_ANTELACION_CLIENTE_HORAS`.
+        late_within: Cancelling so shortly before the class, or later, needs `late=1`; 0 = never.
+        daily_maximum: Bookings of one member at one box a day; 0 = any number.
+    """
+
+    times: tuple[str, ...] = ("07:00", "18:00", "19:00")
+    limit: int = 12
+    opens_before: float = 0.0
+    early_answer: Literal["-4", "-12"] = "-4"
+    late_within: float = 0.0
+    daily_maximum: int = 0
+
+    CHOICES: ClassVar[Mapping[str, tuple[object, ...]]] = {"early_answer": ("-4", "-12")}
+
+    def __post_init__(self) -> None:
+        _check(self)
+        for time in self.times:
+            if not _TIME.fullmatch(time):
+                raise ValueError(f"times must be written like 07:00, not {time!r}")
+
+
+Plan = TypeVar("Plan", Rules, Faults, Timetable)
 
 
 def build(kind: type[Plan], table: Mapping[str, Any]) -> Plan:
@@ -221,7 +254,7 @@ def _table(kind: type[Plan], path: str | Path, name: str, tables: Mapping[str, A
         raise ValueError(f"{path}: [{name}] {error}") from error
 
 
-def _check(plan: Rules | Faults) -> None:
+def _check(plan: Rules | Faults | Timetable) -> None:
     """Each value is of its default's kind (so a default in seconds is a float), no number is negative."""
     for field in fields(plan):
         value = getattr(plan, field.name)
@@ -241,7 +274,7 @@ def _wrong_kind(default: object, value: object) -> str | None:
         return None if isinstance(value, str) and value.isascii() and value.isprintable() else "a line of text"
     if isinstance(default, tuple):
         is_texts = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
-        return None if is_texts else "a list of paths"
+        return None if is_texts else "a list of texts"
     if isinstance(default, int):
         is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         return None if is_count else "a whole number, 0 or more"

@@ -6,6 +6,7 @@ Written from docs/upstream.md alone, so that it can disagree with `aimkeeper.ups
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
 from aimkeeper.simulator.answers import (
@@ -194,30 +195,94 @@ def log_out(world: World, request: Request) -> Answer:
     return balanced(world, answer)
 
 
+# ------------------------------------------------------------ booking
+
+
 def bookings(world: World, request: Request) -> Answer:
     """`GET /api/bookings`: public, so a stranger sees the schedule; a session known and dead hears of its logout."""
     session = request.session
-    needs_visit = world.rules.box_needs_setrefresh
-    if session and (not world.is_alive(session) or (needs_visit and request.host not in session.boxes)):
+    if session and not _is_served(world, request, session):
         return balanced(world, logged_out(world, request.path))
-    slot: dict[str, object] = {
-        "id": 1,
-        "time": "18:00 - 19:00",
-        "timeid": "1800_60",
-        "classId": 1,
-        "className": "WOD",
-        "limit": "12",
-        "limitc": 0,
-        "ocupation": 1,
-        "waitlist": 0,
-        "enabled": 1,
+    desk, host = world.desk, request.host
+    day = request.fields().get("day") or f"{world.at(world.seconds()):%Y%m%d}"
+    classes, timetable = [], []
+    for slot in desk.slots(day):
+        until = f"{slot.begins_at + timedelta(hours=1):%H:%M}"
+        hour = {"id": f"{slot.time.replace(':', '')}_60", "time": f"{slot.time} - {until}"}
+        timetable.append(hour)
+        shown: dict[str, object] = {
+            "id": slot.id,
+            "time": hour["time"],
+            "timeid": hour["id"],
+            "classId": 1,
+            "className": "WOD",
+            "limit": str(desk.timetable.limit),
+            "limitc": desk.timetable.limit,
+            "ocupation": len(desk.living(host, slot.id)),
+            "waitlist": len(desk.living(host, slot.id, waiting=True)),
+            "enabled": 1,
+        }
+        if session and (held := desk.held_by(session.account, host, slot.id)):
+            shown |= {"bookState": 0 if held.waiting else 1, "idres": held.number}
+        classes.append(shown)
+    credit = session.account.credit if session else None
+    content = {
+        "clasesDisp": "" if credit is None else str(credit),
+        "timetable": timetable,
+        "day": day,
+        "bookings": classes,
+        "seminars": [],
     }
-    if session:
-        slot |= {"bookState": 1, "idres": 1000 + session.number}
-    timetable = [{"id": "1800_60", "time": "18:00 - 19:00"}]
-    day = request.fields().get("day", "")
-    content = {"clasesDisp": "0", "timetable": timetable, "day": day, "bookings": [slot], "seminars": []}
     return balanced(world, json_answer(content))
+
+
+def book(world: World, request: Request) -> Answer:
+    """`POST /api/book`."""
+    session, form = request.session, request.fields()
+    if session is None or not _is_served(world, request, session):
+        return balanced(world, logged_out(world, request.path))
+    told = world.desk.book(
+        session.account,
+        request.host,
+        form.get("day", ""),
+        _number(form.get("id", "")),
+        insists=form.get("insist") == "1",
+        now=world.at(world.seconds()),
+    )
+    content: dict[str, object] = {"bookState": int(told.state)}
+    if told.reservation is not None:
+        content["id"] = told.reservation
+    else:
+        reason = told.reason or f"ERROR_SIMULATED_{told.state.name}"
+        content |= {"errorMssg": f"Simulated: {told.state.name.lower().replace('_', ' ')}.", "errorMssgLang": reason}
+    if told.maximum is not None:
+        content["max"] = told.maximum
+    return balanced(world, json_answer(content))
+
+
+def cancel_book(world: World, request: Request) -> Answer:
+    """`POST /api/cancelBook`."""
+    session, form = request.session, request.fields()
+    if session is None or not _is_served(world, request, session):
+        return balanced(world, logged_out(world, request.path))
+    state = world.desk.cancel(
+        session.account,
+        request.host,
+        _number(form.get("id", "")),
+        accepts_late=form.get("late") == "1",
+        now=world.at(world.seconds()),
+    )
+    return balanced(world, json_answer({"cancelState": int(state)}))
+
+
+def _is_served(world: World, request: Request, session: Session) -> bool:
+    """Whether this host lets the session in."""
+    needs_visit = world.rules.box_needs_setrefresh
+    return world.is_alive(session) and not (needs_visit and request.host not in session.boxes)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1  # noqa: PLR2004 (ids are short)
 
 
 def home(world: World, _request: Request) -> Answer:
@@ -237,6 +302,8 @@ ROUTES: dict[tuple[str, str], Handler] = {
     ("GET", "/logout"): log_out,
     ("GET", "/Util/logout.php"): log_out,
     ("GET", "/api/bookings"): bookings,
+    ("POST", "/api/book"): book,
+    ("POST", "/api/cancelBook"): cancel_book,
 }
 PATHS = frozenset(path for _, path in ROUTES)
 

@@ -33,6 +33,8 @@ class Account:
     Attributes:
         wrong_in_a_row: Wrong passwords since the last right one or lockout.
         locked_until: In the simulator's seconds.
+        credit: Bookings left; None = without end.
+        owes: Whether a payment is pending.
     """
 
     email: str
@@ -41,6 +43,8 @@ class Account:
     name: str
     wrong_in_a_row: int = 0
     locked_until: float = 0.0
+    credit: int | None = None
+    owes: bool = False
     sessions: "list[Session]" = field(default_factory=list, repr=False)
 
 

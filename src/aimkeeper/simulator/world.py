@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
 from aimkeeper.clock import Clock
+from aimkeeper.simulator.desk import Desk
 from aimkeeper.simulator.records import Grant, Totals, Truth
 from aimkeeper.simulator.rules import Rules
 from aimkeeper.simulator.state import Account, Attempt, Session, Standing
@@ -21,6 +22,7 @@ class World:
     def __init__(self, rules: Rules, clock: Clock, rng: random.Random) -> None:
         self.rules = rules
         self.totals = Totals()
+        self.desk = Desk()
         self.accounts: dict[str, Account] = {}
         self.sessions: list[Session] = []
         self._by_key: dict[tuple[int, str], Session] = {}
