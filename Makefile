@@ -1,23 +1,31 @@
 # Two commands matter: `make demo` and `make test`. Each does all its own set-up.
 BIN := .venv/bin
-PY_FILES := src tests prove bench tools
+# Tests wait for processes and for the disk more than they compute.
+WORKERS := 4
+PY_FILES := src tests prove bench tools examples
 
-.PHONY: demo test test-quick lint format docs bench prove lock clean
+.PHONY: demo test test-quick cover lint format docs bench prove lock pack clean
 
 demo: .venv/runtime
 	@$(BIN)/aimkeeper demo
 
 test: .venv/dev
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-report=xml
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+# Which lines no test reaches. Apart, for tracing doubles the time.
+cover: .venv/dev
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=xml
 
 test-quick: .venv/dev
-	$(BIN)/pytest -m "not slow" -q
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow" -q
 
 lint: .venv/dev
 	$(BIN)/ruff format --check $(PY_FILES)
 	$(BIN)/ruff check $(PY_FILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	tools/browser.sh check
+	tools/actionlint.sh
 
 format: .venv/dev
 	$(BIN)/ruff format $(PY_FILES)
@@ -32,6 +40,9 @@ bench: .venv/dev
 
 prove: .venv/dev
 	$(BIN)/python -m prove
+
+pack:
+	tools/browser.sh pack
 
 lock: .venv/dev
 	tools/lock.sh

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_type
 
+import httpx
+
 import aimkeeper
-from aimkeeper import Service, Session, Settings, errors, open_service
+from aimkeeper import Credentials, KeptAuth, RequestsAuth, Service, Session, Settings, errors, open_service
 from aimkeeper.core.session import Cause, SessionKey, Status
 from aimkeeper.core.token import Token
 
@@ -46,6 +48,28 @@ async def a_program_that_reads_one(settings: Settings) -> Mapping[str, str]:
             "cookie": session.jar.header("aimharder.com", service.clock.now()),
             "due": session.due_at.isoformat() if session.due_at else "never",
         }
+
+
+def a_bot_on_a_kept_session(settings: Settings) -> httpx.Response:
+    auth = KeptAuth("you@example.com", min_slack="5m", settings=settings)
+    assert_type(auth.credentials(), Credentials)
+    with httpx.Client(auth=auth) as client:
+        return client.get("https://yourbox.aimharder.com/api/bookings")
+
+
+async def a_bot_that_awaits(url: str, key: str) -> str:
+    auth = KeptAuth("you@example.com", url, key)
+    given = await auth.acredentials()
+    assert_type(given.token, str)
+    assert_type(given.slack, timedelta)
+    assert_type(given.generation, int)
+    async with httpx.AsyncClient(auth=auth) as client:
+        await client.get("https://yourbox.aimharder.com/api/bookings")
+    return given.cookie("yourbox.aimharder.com")
+
+
+def a_bot_of_another_library(url: str, key: str) -> Credentials:
+    return RequestsAuth("you@example.com", url=url, key=key).credentials()
 
 
 def a_session_says_how_it_stands(session: Session) -> str:
