@@ -75,6 +75,8 @@ class Database:
         )
         try:
             held = Held(connection)
+            # In a circle it is the other who is broken off.
+            await connection.execute("SET deadlock_timeout = '1min'")
             await connection.execute("BEGIN")
             await connection.execute(sql)
             yield held

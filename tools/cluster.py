@@ -21,6 +21,7 @@ shared_buffers = 64MB
 max_wal_size = 512MB
 autovacuum_naptime = 5s
 log_min_messages = fatal
+deadlock_timeout = 2s
 """
 POOLER = """
 [databases]

@@ -48,9 +48,17 @@ class Bot:
         self.cancelled += 1
 
     def posted(self, client, path, **form):
-        """A logout answer means that nothing was done: so it may be asked again, once."""
-        told = client.post(BOX + path, data=form).json()
-        return client.post(BOX + path, data=form).json() if "logout" in told else told
+        """
+        A logout answer means that nothing was done: so it may be asked again.
+
+        Twice, for at twenty rotations a second the next credentials may be from just before the forced logout too.
+        """
+        told = {}
+        for _ in range(3):
+            told = client.post(BOX + path, data=form).json()
+            if "logout" not in told:
+                break
+        return told
 
 
 class Waited:
