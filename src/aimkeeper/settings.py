@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -15,10 +14,10 @@ from aimkeeper.core.address import PostgresAddress, is_postgres, read_postgres
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.core.values import read_duration, say_duration
+from aimkeeper.places import dotenv, find, toml
 
 __all__ = ["SHORTEST_API_KEY", "Loaded", "Settings", "described", "load", "read_duration", "say_duration"]
 
-_PLACE = re.compile(r"\((at (?:line \d+, column \d+|end of document))\)")
 _SQLITE = "sqlite:///"
 _FILE_NAME = re.compile(r"[^A-Za-z0-9._]+")
 SHORTEST_API_KEY = 16
@@ -282,15 +281,16 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         ConfigError: Names the variable and says what it must be.
     """
     folder = folder or Path.cwd()
+    known = [name for item in fields(Settings) for name in item.metadata["names"]]
     places = [
         ("environment", dict(os.environ if environ is None else environ)),
-        (".env", _dotenv(folder / ".env")),
-        ("aimkeeper.toml", _toml(folder / "aimkeeper.toml")),
+        (".env", dotenv(folder / ".env")),
+        ("aimkeeper.toml", toml(folder / "aimkeeper.toml", known)),
     ]
     chosen: dict[str, object] = {}
     sources: dict[str, str] = {}
     for item in fields(Settings):
-        found = _find(item.metadata["names"], places, secret=item.metadata["secret"])
+        found = find(item.metadata["names"], places, secret=item.metadata["secret"])
         if found is None:
             continue
         variable, text, place = found
@@ -327,71 +327,8 @@ def _shown(value: object, *, secret: bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _find(names: list[str], places: list[tuple[str, dict[str, str]]], *, secret: bool) -> tuple[str, str, str] | None:
-    for place, known in places:
-        for name in names:
-            if known.get(name, "").strip():
-                return name, known[name].strip(), place
-            if secret and known.get(f"{name}_FILE", "").strip():
-                return f"{name}_FILE", _file(f"{name}_FILE", known[f"{name}_FILE"].strip()), place
-    return None
-
-
 def _usable(text: str) -> str:
     # Bytes that are no UTF-8 arrive as lone surrogates, which neither a database nor a request can hold.
     if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise ValueError("is not UTF-8 text")
     return text
-
-
-def _file(variable: str, path: str) -> str:
-    try:
-        text = Path(path).expanduser().read_text("utf-8").strip()
-    except (OSError, ValueError, RuntimeError):
-        raise ConfigError(f"{variable} names a file that can't be read: {path}.") from None
-    if not text:
-        raise ConfigError(f"{variable} names an empty file: {path}.")
-    return text
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    import dotenv  # noqa: PLC0415 (only where there is such a file)
-
-    try:
-        return {name: value or "" for name, value in dotenv.dotenv_values(path, encoding="utf-8-sig").items()}
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"{path} can't be read.") from None
-
-
-def _toml(path: Path) -> dict[str, str]:
-    """Keys are the variables' names, in either case, with or without `aimkeeper_` in front."""
-    if not path.is_file():
-        return {}
-    try:
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} can't be read: {_why(error)}.") from None
-    known = {name for item in fields(Settings) for name in item.metadata["names"]}
-    known |= {f"{name}_FILE" for name in known}
-    told = {}
-    for key, value in table.items():
-        name = key.upper() if key.upper() in known else f"AIMKEEPER_{key.upper()}"
-        if name not in known:
-            raise ConfigError(f"{path} holds {key!r}, which is not a setting: `aimkeeper settings` lists them.")
-        if isinstance(value, bool):
-            told[name] = str(value).lower()
-        elif isinstance(value, str) or (isinstance(value, int | float) and abs(value) < 10**values.LONGEST_NUMBER):
-            told[name] = str(value)
-        else:
-            raise ConfigError(f"{path} holds {key!r}, whose value must be a text or a plain number.")
-    return told
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or "it is unreadable"
-    # Where it is broken, when the parser says so; never a piece of what stands there.
-    place = _PLACE.search(str(error))
-    return f"it is broken {place[1]}" if place else "it is not TOML"
