@@ -27,11 +27,18 @@ from aimkeeper.simulator import Faults, Rules, Running, Simulator, running
 
 DEVICE = "d" * 50
 PASSWORD = "a password of the trial's"
+KEY = "k" * 43  # 32 bytes in base64: with a shared store, every process is given it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a trial is made of; durations in seconds."""
+    """
+    What a trial is made of; durations in seconds.
+
+    Attributes:
+        workers: How many processes rotate, where a trial does not say otherwise.
+        database: The URL of a PostgreSQL; empty = SQLite in the trial's folder.
+    """
 
     sessions: int
     rules: Rules
@@ -41,6 +48,8 @@ class Setup:
     timeout: float = 2.0
     max_rate: float = 1000.0
     remembered: bool = False
+    workers: int = 1
+    database: str = ""
 
     def settings(self, folder: Path, url: str, *, max_rate: float | None = None) -> Settings:
         return Settings(
@@ -54,6 +63,8 @@ class Setup:
             ),
             max_rate=max_rate or self.max_rate,
             login_rate=100.0,
+            database_url=self.database or None,
+            secret_keys=KEY if self.database else None,
         )
 
 
@@ -130,6 +141,11 @@ class Field:
             await self.service.entry.adopt([read_adoption(grant.record()) for grant in grants], replacing=False)
         self.sim.faults = self.setup.faults
 
+    async def work(self) -> None:
+        """Start as many workers as the trial has."""
+        for _ in range(self.setup.workers):
+            await self.worker()
+
     async def worker(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         """Start one more worker process."""
         process = await asyncio.create_subprocess_exec(
@@ -158,6 +174,7 @@ class Field:
 
     def _environment(self) -> dict[str, str]:
         settings = self.setup.settings(self.folder, self.url)
+        shared = {"AIMKEEPER_DATABASE_URL": self.setup.database, "AIMKEEPER_SECRET_KEYS": KEY}
         return {
             "PATH": os.environ.get("PATH", ""),
             "AIMKEEPER_DATA_DIR": str(self.folder),
@@ -168,7 +185,7 @@ class Field:
             "AIMKEEPER_UPSTREAM_TIMEOUT": say_duration(settings.timeout),
             "AIMKEEPER_MAX_RATE": f"{settings.max_rate:g}",
             "AIMKEEPER_LOGIN_RATE": f"{settings.login_rate:g}",
-        }
+        } | (shared if self.setup.database else {})
 
     async def held_by(self, worker: asyncio.subprocess.Process) -> int:
         """How many sessions a worker process has claimed now."""

@@ -10,6 +10,7 @@ from aimkeeper.simulator import Faults, Rules
 from prove.disk import mended_disk
 from prove.field import Field, Score, Setup, field_of
 from prove.order import by_hand, for_real
+from prove.shared import killed_stopped_and_cut_off, restarted_again_and_again
 
 HOSTILE = Faults(
     reset_before=0.05,
@@ -35,6 +36,7 @@ class Trial:
 
     Attributes:
         upstream: What it does to an old token.
+        store: The only one that it is for, if there is one: `sqlite` or `postgres`.
         must: What it must come to, in words.
         play: Runs it; whether it came to that, and what happened.
     """
@@ -45,6 +47,7 @@ class Trial:
     setup: Setup
     seconds: float
     play: Callable[["Trial"], Awaitable[tuple[bool, Score]]]
+    store: str = ""
 
 
 def rules(idle: float, old_token: str, grace: float = 0.0) -> Rules:
@@ -62,7 +65,7 @@ async def settled(field: Field) -> Score:
 
 async def one_worker(trial: Trial) -> Score:
     async with field_of(trial.setup) as field:
-        await field.worker()
+        await field.work()
         await field.populate()
         await asyncio.sleep(trial.seconds)
         return await settled(field)
@@ -75,7 +78,7 @@ async def none_lost(trial: Trial) -> tuple[bool, Score]:
 
 async def lost_only_what_replies_lost(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
-        await field.worker()
+        await field.work()
         await field.populate()
         await asyncio.sleep(trial.seconds)
         await settled(field)
@@ -89,7 +92,7 @@ async def lost_only_what_replies_lost(trial: Trial) -> tuple[bool, Score]:
 
 async def none_lost_at_the_end(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
-        await field.worker()
+        await field.work()
         await field.populate()
         await asyncio.sleep(trial.seconds)
         score = await settled(field)
@@ -99,12 +102,13 @@ async def none_lost_at_the_end(trial: Trial) -> tuple[bool, Score]:
 
 async def killed_again_and_again(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
-        worker = await field.worker()
+        workers = [await field.worker() for _ in range(trial.setup.workers)]
         await field.populate()
         for _ in range(int(trial.seconds / 2)):
             await asyncio.sleep(2)
-            await field.stop(worker, signal.SIGKILL)
-            worker = await field.worker()
+            # Each in its turn.
+            await field.stop(workers.pop(0), signal.SIGKILL)
+            workers.append(await field.worker())
         score = await settled(field)
         return score.lost == score.ended == score.stranded == score.claims_left == 0, score
 
@@ -112,7 +116,7 @@ async def killed_again_and_again(trial: Trial) -> tuple[bool, Score]:
 async def three_workers_and_callers(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
         for _ in range(3):
-            await field.worker()
+            await field.work()
         await field.populate()
         callers = [asyncio.create_task(call_everybody(field, trial.seconds)) for _ in range(2)]
         calls = sum(await asyncio.gather(*callers))
@@ -133,7 +137,7 @@ async def call_everybody(field: Field, seconds: float) -> int:
 
 async def stopped_and_resumed(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
-        workers = [await field.worker() for _ in range(3)]
+        workers = [await field.worker() for _ in range(max(trial.setup.workers, 3))]
         await field.populate()
         await asyncio.sleep(trial.seconds / 3)
         workers[0].send_signal(signal.SIGSTOP)
@@ -150,7 +154,7 @@ async def stopped_and_resumed(trial: Trial) -> tuple[bool, Score]:
 
 async def odd_answers(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
-        await field.worker()
+        await field.work()
         await field.populate()
         await asyncio.sleep(trial.seconds / 4)
         field.sim.play(Faults(maintenance=1.0, paths=("*",)), seconds=10)
@@ -164,7 +168,7 @@ async def odd_answers(trial: Trial) -> tuple[bool, Score]:
 
 async def everybody_logged_out(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
-        await field.worker()
+        await field.work()
         await field.populate()
         await asyncio.sleep(trial.seconds / 4)
         field.sim.play(Faults(logout_all=True, whoami_empty=True), seconds=20)
@@ -187,6 +191,18 @@ async def saved_in_the_best_order(trial: Trial) -> tuple[bool, Score]:
 
 async def mended(trial: Trial) -> tuple[bool, Score]:
     return await mended_disk(trial.setup)
+
+
+async def befallen(trial: Trial) -> tuple[bool, Score]:
+    return await killed_stopped_and_cut_off(trial.setup, trial.seconds)
+
+
+async def restarted(trial: Trial) -> tuple[bool, Score]:
+    return await restarted_again_and_again(trial.setup, trial.seconds, pooled=False)
+
+
+async def restarted_behind_a_pooler(trial: Trial) -> tuple[bool, Score]:
+    return await restarted_again_and_again(trial.setup, trial.seconds, pooled=True)
 
 
 GRACE = rules(30, "grace", 25)
@@ -223,7 +239,7 @@ TRIALS = [
     ),
     Trial(
         "gone for 80 % of the idle life, back at 0.4 x the due rate, clock moved by hand", "stateless",
-        "saved within 3 % of the best order, 2 x first-in-first-out", ORDER, 0, saved_in_the_best_order,
+        "saved within 3 % of the best order, 2 x first-in-first-out", ORDER, 0, saved_in_the_best_order, "sqlite",
     ),
     Trial(
         "the same, for real", "stateless", "likewise",
@@ -239,6 +255,23 @@ TRIALS = [
     ),
     Trial(
         "disk full, read-only, key file corrupted; then mended", "stateless", "clear errors, goes on, 0 lost",
-        replace(PLAIN, sessions=100, rules=rules(30, "stateless")), 60, mended,
+        replace(PLAIN, sessions=100, rules=rules(30, "stateless")), 60, mended, "sqlite",
+    ),
+    Trial(
+        "of 4 workers one is killed, one stopped for 10 s, one cut off from the database for 10 s", "strict",
+        "reuse and losses <= what the three held",
+        replace(PLAIN, faults=Faults(latency=0.05)), 60, befallen, "postgres",
+    ),
+    Trial(
+        "the same", "grace 12 s", "0 lost",
+        replace(PLAIN, rules=rules(30, "grace", 12), faults=Faults(latency=0.05)), 60, befallen, "postgres",
+    ),
+    Trial(
+        "4 workers, the database killed and started 5 times", "strict", "0 lost, 0 spent twice",
+        PLAIN, 60, restarted, "postgres",
+    ),
+    Trial(
+        "the same through PgBouncer in transaction mode", "strict", "0 lost, 0 spent twice",
+        PLAIN, 60, restarted_behind_a_pooler, "postgres",
     ),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from aimkeeper.settings import Settings
 from aimkeeper.store.beats import BeatingOwners
 from aimkeeper.store.database_clock import DatabaseClock
 from aimkeeper.store.owners import LockingOwners
-from aimkeeper.store.ownership import FileLocks
+from aimkeeper.store.ownership import FileLocks, this_boot
 from aimkeeper.store.seal import load_sealer
 from aimkeeper.store.sqlite import Sqlite
 from aimkeeper.store.store import Standing, Store
@@ -206,7 +206,9 @@ def store_of(settings: Settings, surroundings: Surroundings) -> Store:
     # Where time is moved by hand, the database's is not asked.
     clock = DatabaseClock(surroundings.clock)
     shared = Postgres(address, surroundings.clock, heard=_deaf if surroundings.inline else clock.heard)
-    return Store(shared, sealers, BeatingOwners(shared, clock), clock, spool_folder=spool_folder)
+    boot = this_boot()
+    here = FileLocks(path.with_name(f"{path.name}-owners-{boot}")) if boot else None
+    return Store(shared, sealers, BeatingOwners(shared, clock, here), clock, spool_folder=spool_folder)
 
 
 def _deaf(_told_at: float, _sent_at: float, _received_at: float) -> None:

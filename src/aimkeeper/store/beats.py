@@ -19,6 +19,7 @@ from aimkeeper.core.events import Event
 from aimkeeper.store import rows
 from aimkeeper.store.backend import Backend
 from aimkeeper.store.owners import WRITE_TICK_EVERY, Owner, Owners, new_owner
+from aimkeeper.store.ownership import FileLocks
 
 BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 5.0
@@ -75,10 +76,17 @@ class _Watched:
 
 
 class BeatingOwners(Owners):
-    """The register, with beats as the proof of life."""
+    """
+    The register, with beats as the proof of life.
 
-    def __init__(self, backend: Beating, clock: Clock) -> None:
+    Args:
+        locks: Of this machine and this run of its kernel only. Whoever held one and does not any more is dead, without
+            waiting for its beat. None = beats alone.
+    """
+
+    def __init__(self, backend: Beating, clock: Clock, locks: FileLocks | None = None) -> None:
         super().__init__(backend, clock)
+        self._locks = locks
         self._heart = backend
         self._ours: dict[str, _Ours] = {}
         self._watched: dict[str, _Watched] = {}
@@ -91,7 +99,15 @@ class BeatingOwners(Owners):
         owner = new_owner()
         # From before its row is there: it can't be dead earlier than others can have seen it.
         ours = _Ours(name, role, confirmed_at=self._clock.boottime())
-        await self._insert(owner, name, role)
+        # Before its row, and without it where none can be had: then its beat tells.
+        with suppress(StoreUnavailable):
+            if self._locks:
+                self._locks.hold(owner)
+        try:
+            await self._insert(owner, name, role)
+        except BaseException:
+            self._let_go(owner)
+            raise
         self._ours[owner] = ours
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._go_on_beating(), name="beat")
@@ -113,11 +129,13 @@ class BeatingOwners(Owners):
     async def retire(self, owner: str) -> None:
         self._ours.pop(owner, None)
         await self._declare_dead(owner, gone=True)
+        self._let_go(owner)
 
     async def reap(self, *, stuck_before: float) -> list[Event]:  # noqa: ARG002 (who is stopped is silent here)
         events: list[Event] = []
         for owner, watched in list(self._watched.items()):
-            if watched.until - watched.since >= DEAD_AFTER_SECONDS:
+            process_is_gone = self._locks is not None and self._locks.was_let_go(owner)
+            if process_is_gone or watched.until - watched.since >= DEAD_AFTER_SECONDS:
                 events += await self._bury(owner, watched.beat)
                 self._watched.pop(owner, None)
         return events
@@ -140,6 +158,8 @@ class BeatingOwners(Owners):
 
     def abandon(self, owner: str) -> None:
         self._ours.pop(owner)
+        if self._locks:
+            self._locks.abandon(owner)
 
     async def close(self) -> None:
         task, self._task = self._task, None
@@ -201,7 +221,10 @@ class BeatingOwners(Owners):
             marked = await tx.row("mark_silent_owner", id=owner, beat=beat, now=rows.micros(self._clock.now()))
             if marked is None:
                 return []  # it beats again, or another was quicker
-            return await self._take_claims(tx, owner)
+            events = await self._take_claims(tx, owner)
+        if self._locks and self._locks.was_let_go(owner):
+            self._locks.forget(owner)
+        return events
 
     async def _start_over(self) -> None:
         """Those of ours that were taken for dead begin anew under another id: what they held is no longer theirs."""
@@ -212,3 +235,8 @@ class BeatingOwners(Owners):
                     self._ours.pop(owner, None)
                     self.renamed(owner, again)
                     await self._declare_dead(owner, gone=True)
+                    self._let_go(owner)
+
+    def _let_go(self, owner: str) -> None:
+        if self._locks:
+            self._locks.drop(owner)

@@ -2,7 +2,8 @@
 Who lives, on one machine: a kernel file lock held by each owner.
 
 The kernel frees the lock the instant its process is gone, however it went; so whoever can take it knows that the owner
-is dead, and takes over at once. (On a shared database this is done by beats.)
+is dead, and takes over at once. On a shared database this is done by beats; there the lock only tells processes of the
+same machine sooner.
 """
 
 import fcntl
@@ -48,7 +49,9 @@ class FileLocks:
 
     def abandon(self, owner: str) -> None:
         """Let go as a killed process would: the file stays."""
-        os.close(self._held.pop(owner))
+        descriptor = self._held.pop(owner, None)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def is_alive(self, owner: str) -> bool:
         """
@@ -74,6 +77,14 @@ class FileLocks:
             raise StoreUnavailable(f"the locks in {self._folder} can't be looked at: {error.strerror}.") from None
         return False
 
+    def was_let_go(self, owner: str) -> bool:
+        """Whether *owner* held its lock here and does not any more; False where nobody can say."""
+        if owner in self._held or not self._path(owner).exists():
+            return False
+        with suppress(StoreUnavailable):
+            return not self.is_alive(owner)
+        return False
+
     def forget(self, owner: str) -> None:
         """Remove a dead owner's file; one that can't be removed does no harm."""
         with suppress(OSError):
@@ -81,3 +92,10 @@ class FileLocks:
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}.lock"
+
+
+def this_boot() -> str | None:
+    """What names this machine's run of its kernel, whose locks it knows; None where the kernel does not tell."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return None
