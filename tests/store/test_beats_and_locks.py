@@ -18,6 +18,12 @@ async def other(house, store):
     return await house.open()
 
 
+async def stopped_beating(store):
+    """Until the beat that is on its way has arrived."""
+    async with store.owners._turn:
+        pass
+
+
 async def watch(house, store, seconds):
     """Beat and look around for so long, as a running process does."""
     await store.owners.beat()
@@ -37,9 +43,10 @@ async def test_whose_process_is_gone_from_this_machine_is_replaced_at_the_next_l
     [session] = await house.fleet(store, 1)
     gone = await store.owners.enrol("a worker", "worker")
     await store.claim_one(gone, session.id)
-    await other.owners.beat()
 
     store.owners.abandon(gone)
+    await stopped_beating(store)
+    await other.owners.beat()
     told = await house.reap(other)
 
     assert [fact.session_id for fact in told] == [session.id]
@@ -51,9 +58,10 @@ async def test_one_that_is_stopped_holds_its_lock_and_is_left_to_its_beat(house,
     [session] = await house.fleet(store, 1)
     stopped = await store.owners.enrol("a worker", "worker")
     await store.claim_one(stopped, session.id)
-    await other.owners.beat()
 
     store.owners._ours.pop(stopped)  # as SIGSTOP would have it
+    await stopped_beating(store)
+    await other.owners.beat()
     early = await house.reap(other)
     await watch(house, other, DEAD_AFTER_SECONDS + 2)
     told = await house.reap(other)
@@ -67,9 +75,10 @@ async def test_one_of_another_machine_whose_lock_is_not_here_is_left_to_its_beat
     store.owners._locks = None
     far = await store.owners.enrol("a worker", "worker")
     await store.claim_one(far, session.id)
-    await other.owners.beat()
 
     store.owners.abandon(far)
+    await stopped_beating(store)
+    await other.owners.beat()
     early = await house.reap(other)
 
     assert early == []
