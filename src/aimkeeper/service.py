@@ -13,7 +13,7 @@ from uuid import UUID
 from aimkeeper.clock import Clock, SystemClock
 from aimkeeper.core.errors import AmbiguousSession, StoreUnavailable, UnknownSession
 from aimkeeper.core.policy import AT_RISK_AFTER, EARLIEST_SHARE, Policy
-from aimkeeper.core.session import Session, SessionKey
+from aimkeeper.core.session import Session, SessionKey, split_key
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.engine.audit import Audit
 from aimkeeper.engine.entry import Entry
@@ -126,9 +126,9 @@ class Service:
             AmbiguousSession: Several do.
         """
         text = who.strip()
-        name, hash_sign, fingerprint = text.partition("#")
-        if hash_sign:
-            session = await self.store.by_pair(SessionKey(name.strip().lower(), Fingerprint(fingerprint.strip())))
+        email, fingerprint = split_key(text)
+        if fingerprint:
+            session = await self.store.by_pair(SessionKey(email.lower(), Fingerprint(fingerprint)))
             found = [session] if session else []
         elif "@" in text:
             found = await self.store.by_email(text.lower(), _MOST_CANDIDATES)

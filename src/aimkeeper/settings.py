@@ -203,7 +203,9 @@ class Settings:
     history_days: int = setting(
         "AIMKEEPER_HISTORY_DAYS", values.whole(1, 3650), 30, "How long events are kept, in days."
     )
-    log_format: str = setting("AIMKEEPER_LOG_FORMAT", values.choice("console", "json"), "console", "Shape of the logs.")
+    log_format: str = setting(
+        "AIMKEEPER_LOG_FORMAT", values.choice("console", "json"), "console", "Shape of the logs: console or json."
+    )
     debug: bool = setting("TOKEN_REFRESH_DEBUG", values.flag, False, "Verbose logs, never a secret in them.")
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from aimkeeper.core.cookies import Cookie, Jar
-from aimkeeper.core.session import RING_LENGTH, Cause, Secrets, SessionKey, Status, Turn, normal_email
+from aimkeeper.core.session import RING_LENGTH, Cause, Secrets, SessionKey, Status, Turn, normal_email, split_key
 from aimkeeper.core.token import Fingerprint, Token
 
 
@@ -79,3 +79,18 @@ def test_states_and_causes_are_the_words_that_scripts_rely_on():
         "forgotten",
         "unknown",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("ana@example.com", ("ana@example.com", "")),
+        (" ana@example.com # f1 ", ("ana@example.com", "f1")),
+        ("ana#1@example.com", ("ana#1@example.com", "")),
+        ("ana#1@example.com#f1#2", ("ana#1@example.com", "f1#2")),
+        ("ana@example.com#f@1", ("ana@example.com", "f@1")),
+        ("no-e-mail#f1", ("no-e-mail", "f1")),
+    ],
+)
+def test_the_first_hash_sign_after_the_e_mail_parts_it_from_the_fingerprint(text, parts):
+    assert split_key(text) == parts

@@ -14,7 +14,7 @@ from aimkeeper.cli import decide, enter, give, keep, look, operate, play, rotate
 from aimkeeper.cli.terminal import ReaderLeft, complain, say
 from aimkeeper.core import errors
 
-# SPEC, "Command line": 0 all well; 1 some session failed; 2 usage or settings; 3 store; 4 upstream; 5 ended; 6 refused.
+# As docs/reference/cli.md has it: 0 well; 1 some failed; 2 usage or settings; 3 store; 4 upstream; 5 ended; 6 refused.
 EXIT_STATUS: dict[type[errors.AimkeeperError], int] = {
     errors.AimkeeperError: 1,
     errors.ConfigError: 2,

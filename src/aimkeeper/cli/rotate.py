@@ -108,7 +108,7 @@ def _explained(failure: "Failure", session: Session | None, now: datetime, *, is
 
 
 def _exit_status(result: "PassResult", *, only_one: bool) -> int:
-    """SPEC, section 3: the finer ones for one WHO only; otherwise 1 when some failed, 4 when it was the upstream."""
+    """The finer ones for one WHO only; otherwise 1 when some failed, 4 when it was the upstream."""
     if not result.errors:
         return 0
     codes = {failure.code for failure in result.errors}

@@ -12,7 +12,7 @@ import httpx
 from aimkeeper.client.credentials import Credentials
 from aimkeeper.core import errors
 from aimkeeper.core.cookies import Cookie
-from aimkeeper.core.session import Session, normal_email
+from aimkeeper.core.session import Session, normal_email, split_key
 from aimkeeper.core.values import say_duration, web_address
 from aimkeeper.service import Service, open_service
 from aimkeeper.settings import Settings, load
@@ -97,10 +97,10 @@ class Served:
         """The session's id. An e-mail opens nothing over HTTP, so it is looked up first."""
         if "@" not in self._who:
             return self._who
-        name, _, fingerprint = self._who.partition("#")
-        email = name.strip().lower()
+        name, fingerprint = split_key(self._who)
+        email = name.lower()
         told = self._get(http, f"{self._url}/api/sessions", {"q": email}).get("sessions", [])
-        found = [one for one in told if one["email"] == email and fingerprint.strip() in ("", one["fingerprint"])]
+        found = [one for one in told if one["email"] == email and fingerprint in ("", one["fingerprint"])]
         if not found:
             raise errors.UnknownSession(f"no session answers to {self._who!r} at {self._url}.")
         if len(found) > 1:
@@ -127,9 +127,9 @@ class Served:
 
     def _check(self, credentials: Credentials) -> None:
         """Another member's credentials would book in another member's name."""
-        email, _, fingerprint = self._who.partition("#")
-        strange = "@" in self._who and email.strip().lower() != credentials.email
-        if strange or (fingerprint and fingerprint.strip() != credentials.fingerprint):
+        email, fingerprint = split_key(self._who)
+        strange = "@" in self._who and email.lower() != credentials.email
+        if strange or (fingerprint and fingerprint != credentials.fingerprint):
             raise errors.UnknownSession(f"{self._url} gives the credentials of another session than {self._who!r}.")
 
 

@@ -44,6 +44,12 @@ class SessionKey(NamedTuple):
         return f"{self.email}#{self.fingerprint}"
 
 
+def split_key(text: str) -> tuple[str, str]:
+    """E-mail, and the fingerprint after the `#`, if there is one. A `#` before the `@` belongs to the e-mail."""
+    place = text.find("#", text.find("@") + 1)
+    return (text.strip(), "") if place < 0 else (text[:place].strip(), text[place + 1 :].strip())
+
+
 def normal_email(text: str) -> str:
     """
     Trimmed and in lower case, as all e-mails are stored and compared.

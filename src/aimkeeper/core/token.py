@@ -9,7 +9,7 @@ from typing import NewType
 
 Fingerprint = NewType("Fingerprint", str)
 
-# Seen: 66 characters (docs/upstream.md, "Token"). The bound only keeps rubbish out.
+# Seen: 49 characters (docs/upstream.md, "Token"). The bound only keeps rubbish out.
 MAX_TOKEN = 1024
 # Seen: 50 characters; other lengths log in too (docs/upstream.md, "Fingerprint").
 MAX_FINGERPRINT = 200

@@ -162,7 +162,7 @@ _UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, RecursionError, Uni
 
 def read_token_update(reply: Reply | NoReply, site: Site, held: Token, now: datetime) -> Outcome:
     """
-    What an answer of tokenUpdate means (SPEC 5.4), whatever content type it claims.
+    What an answer of tokenUpdate means, whatever content type it claims.
 
     A sane `newToken` is a rotation, whatever stands beside it. Otherwise any `logout` but null is a logout: `1`,
     `true`, `"1"`, and `0` too, for the site's own script tests `logout == null` and nothing else. Of a key that comes

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response.base import ASGIResponse
 
 from aimkeeper.core.errors import AmbiguousSession, UnknownSession
-from aimkeeper.core.session import Session, SessionKey, Status
+from aimkeeper.core.session import Session, SessionKey, Status, split_key
 from aimkeeper.core.token import Fingerprint
 from aimkeeper.core.values import read_duration
 from aimkeeper.service import Service
@@ -209,7 +209,7 @@ def read_status(text: str) -> Status | None:
 
 def read_place(after: str) -> SessionKey | None:
     """Where a page begins."""
-    email, _, fingerprint = after.partition("#")
+    email, fingerprint = split_key(after)
     return SessionKey(email, Fingerprint(fingerprint)) if after else None
 
 
