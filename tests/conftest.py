@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import itertools
 import re
+import subprocess
 import threading
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -92,6 +94,19 @@ class Database:
                 return
             await asyncio.sleep(0.005)
         pytest.fail(f"there were never {count} that waited", pytrace=False)
+
+    def dumped(self, file: Path) -> Path:
+        """A dump of it, made as docs/how-to/back-up.md says."""
+        subprocess.run(
+            [self.server.program("pg_dump"), "--format=custom", f"--file={file}", self.url], check=True, timeout=60
+        )
+        return file
+
+    def restored(self, file: Path, *options: str) -> None:
+        """Put a dump back, as docs/how-to/back-up.md says."""
+        self.is_ours = False
+        command = [self.server.program("pg_restore"), "--no-owner", *options, f"--dbname={self.url}", file]
+        subprocess.run(command, check=True, timeout=60)
 
     def give_back(self) -> None:
         """Empty it for the next test; where more was changed than rows, it is thrown away."""

@@ -78,6 +78,10 @@ class Cluster:
         """Where *database* is; with *port*, behind that pooler."""
         return f"postgresql://postgres@127.0.0.1:{port or self.port}/{database}"
 
+    def program(self, name: str) -> str:
+        """Where one of PostgreSQL's own programs is, `pg_dump` for instance."""
+        return f"{self._bin}/{name}"
+
     async def tell(self, command: str) -> None:
         """Run one statement in the database `postgres`."""
         connection = await asyncpg.connect(self.url())
@@ -113,7 +117,7 @@ class Cluster:
         shutil.rmtree(self.folder)
 
     def _tool(self, name: str, *arguments: str) -> None:
-        command = [f"{self._bin}/{name}", "-D", str(self.folder / "data"), *arguments]
+        command = [self.program(name), "-D", str(self.folder / "data"), *arguments]
         done = subprocess.run(command, cwd=self.folder, stdout=subprocess.DEVNULL, check=False, **self._user)
         if done.returncode:
             raise OSError(f"{name} failed; see {self.folder}")

@@ -128,7 +128,7 @@ def _commands() -> set[str]:
 
 def test_the_pages_name_no_command_that_does_not_exist(pages):
     groups = {name.partition(" ")[0] for name in _commands() if " " in name}
-    called = re.compile(r"(?:`|^\$ |\(|/|=| )aimkeeper ([a-z]+)(?: ([a-z]+))?(?=[ `\n\"])", re.MULTILINE)
+    called = re.compile(r"(?:`|^\$ |\(|/|=| )aimkeeper ([a-z]+)(?: ([a-z-]+))?(?=[ `\n\"])", re.MULTILINE)
     wrong = []
     for page, text in pages.items():
         shown = "\n".join(re.findall(r"`[^`\n]+`|^\$ .*$|^ExecStart=.*$", text, re.MULTILINE))

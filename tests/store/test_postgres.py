@@ -69,7 +69,7 @@ def test_statements_bear_the_same_names_on_every_database_but_for_what_is_one_s_
     locks = {"claim_in_doubt", "claim_due", "claim_living", "claim_hopeless", "stuck_owners", "tick_owner"}
     beats = {"claim_steady", "claim_backlog", "beat", "mark_silent_owner", "prune_owners"}
     ledgers = {"fold_counts", "fold_tallies"}
-    itself = {"probe", "whose", "hides_rows", "one_at_a_time"}
+    itself = {"probe", "whose", "hides_rows", "one_at_a_time", "here"}
 
     sqlite, postgres = set(queries.load("sqlite")), set(queries.load("postgres"))
 

@@ -133,10 +133,15 @@ async def _serve(
 
 async def _greeting(service: "Service", *, keeping: bool) -> list[str]:
     standing, chosen = await service.standing(), service.settings
+    fleet = await service.store.fleet.read()
+    if fleet.moved_to is not None:
+        raise ConfigError(fleet.bar or "")
     sessions = counted(standing.living, "session")
     lines = [f"{'Keeping' if keeping else 'Answering for'} {sessions} in {service.store}"]
     if not standing.living:
         lines.append("To add one: aimkeeper login you@example.com, or aimkeeper adopt FILE.jsonl")
+    if fleet.bar:
+        lines.append(f"Paused: {fleet.bar}")
     capacity = await service.capacity()
     if not capacity.is_enough:
         lines.append(
@@ -215,7 +220,7 @@ def _upstream(fleet: "Fleet", now: datetime) -> str:
     """What holds for all sessions, in words."""
     if fleet.is_paused(now):
         until = f"until {fleet.paused_until:%H:%M} UTC" if fleet.paused_until else "until `aimkeeper resume`"
-        return f"paused {until}"
+        return f"paused: {fleet.bar}" if fleet.bar else f"paused {until}"
     if fleet.is_out:
         return f"answers nobody since {span(fleet.outage_at, now)}: verdicts are frozen, one probe at a time goes out"
     if fleet.outage_at:

@@ -130,14 +130,17 @@ class RateLimited(UpstreamUnavailable):
 
 
 class Paused(UpstreamUnavailable):
-    """An operator stopped everything."""
+    """An operator stopped everything, or the store may not spend what it holds."""
 
     code = "paused"
 
-    def __init__(self, *, retry_after: timedelta) -> None:
-        super().__init__(
-            "aimkeeper is paused: an operator lets it go on with `aimkeeper resume`.", retry_after=retry_after
-        )
+    def __init__(
+        self,
+        message: str = "aimkeeper is paused: an operator lets it go on with `aimkeeper resume`.",
+        *,
+        retry_after: timedelta,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class UpstreamRefused(AimkeeperError):

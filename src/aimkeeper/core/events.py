@@ -36,6 +36,9 @@ class EventKind(StrEnum):
     VERDICTS_RELEASED = "verdicts_released"  # AimHarder recovered, or an operator decided
     PAUSED = "paused"  # an operator stopped everything
     RESUMED = "resumed"  # and let it go on
+    STORE_COPIED = "store_copied"  # this database was restored or copied: nothing is sent until `db take-over`
+    TAKEN_OVER = "taken_over"  # somebody said that this database is the one
+    STORE_MOVED = "store_moved"  # its sessions went to another database: nothing is sent from here
     CLOCK_JUMPED = "clock_jumped"  # the clock was set, or the machine slept: what is due was judged anew
 
 

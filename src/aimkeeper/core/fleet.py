@@ -73,6 +73,8 @@ class Fleet:
         throttled_until: Until when everybody waits because the upstream asked for it.
         paused_at: When an operator stopped everything; None when nobody did.
         paused_until: Until when; None with `paused_at` set = until somebody resumes.
+        copied_at: Since when this store is known to be a restored or copied one, whose tokens may be spent elsewhere.
+        moved_to: Which store keeps its sessions now; None = this one.
     """
 
     revision: int = 0
@@ -84,10 +86,28 @@ class Fleet:
     throttled_until: datetime | None = None
     paused_at: datetime | None = None
     paused_until: datetime | None = None
+    copied_at: datetime | None = None
+    moved_to: str | None = None
 
     def is_paused(self, now: datetime) -> bool:
+        """Whether nothing is to be sent: an operator wants it so, or this store may not spend what it holds."""
+        return self.bar is not None or self.is_stopped(now)
+
+    def is_stopped(self, now: datetime) -> bool:
         """Whether an operator wants nothing to be sent."""
         return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
+
+    @property
+    def bar(self) -> str | None:
+        """What keeps this store from spending its tokens, and what to do, as one sentence; None = nothing does."""
+        if self.moved_to is not None:
+            return f"the sessions of this database moved to {self.moved_to}: set AIMKEEPER_DATABASE_URL to that."
+        if self.copied_at is not None:
+            return (
+                "this database was restored or copied, and its tokens may be spent elsewhere: `aimkeeper db take-over` "
+                "says that it is the one from now on."
+            )
+        return None
 
     def is_throttled(self, now: datetime) -> bool:
         """Whether the upstream asked everybody to wait."""

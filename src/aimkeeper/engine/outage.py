@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aimkeeper.clock import Clock
-from aimkeeper.core.errors import Paused, UpstreamUnavailable
+from aimkeeper.core.errors import ConfigError, Paused, UpstreamUnavailable
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.fleet import (
     FIRST_PROBE,
@@ -94,7 +94,9 @@ class Breaker:
             UpstreamUnavailable: An outage, or the upstream asked everybody to wait.
         """
         fleet, now = await self.look(), self._store.now()
-        if fleet.is_paused(now):
+        if fleet.bar:
+            raise Paused(fleet.bar, retry_after=timedelta(minutes=1))
+        if fleet.is_stopped(now):
             until = fleet.paused_until
             raise Paused(retry_after=until - now if until else timedelta(minutes=1))
         if asked_by_operator:
@@ -134,8 +136,15 @@ class Breaker:
         await self._change(replace(self.fleet, paused_at=now, paused_until=until), fact)
 
     async def resume(self) -> bool:
-        """Go on; whether anything was stopped."""
+        """
+        Go on; whether anything was stopped.
+
+        Raises:
+            ConfigError: It is not an operator's word that keeps this store from going on.
+        """
         await self.look(afresh=True)
+        if self.fleet.bar:
+            raise ConfigError(self.fleet.bar)
         if self.fleet.paused_at is None:
             return False
         return await self._change(*_resumed(self.fleet, self._store.now(), by="operator"))
@@ -152,7 +161,7 @@ class Breaker:
     def _judge(self, now: datetime) -> Step | None:
         """The next change that what was heard here calls for; None = all is as it should be."""
         fleet = self.fleet
-        if fleet.paused_at is not None and not fleet.is_paused(now):
+        if fleet.paused_at is not None and not fleet.is_stopped(now):
             return _resumed(fleet, now, by="time")
         return self._judge_outage(fleet, now) or self._judge_throttle(fleet, now) or self._judge_verdicts(fleet, now)
 

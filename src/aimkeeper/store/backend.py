@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from aimkeeper.core.errors import StoreUnavailable
+from aimkeeper.store.home import Home
 from aimkeeper.store.rows import Params, Row
 
 
@@ -40,9 +42,11 @@ class Backend(Protocol):
 
     Attributes:
         upkeep: Statements that its tables want now and then.
+        home: Where it is, and whether it was left there.
     """
 
     upkeep: tuple[str, ...]
+    home: Home
 
     async def open(self) -> None:
         """
@@ -69,6 +73,15 @@ class Backend(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """Statements that only read; they wait for no writer."""
+
+    async def backup(self, target: Path) -> None:
+        """
+        Copy the whole database, while it is in use, into a new file that only its owner may read.
+
+        Raises:
+            ConfigError: *target* is there already, or the database has a tool of its own for that.
+            StoreUnavailable: It can't be made or written.
+        """
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         """Take sessions by one statement, in a transaction of its own: durable when this returns."""

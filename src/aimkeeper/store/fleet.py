@@ -24,7 +24,7 @@ class FleetState:
         async with self._backend.reading() as tx:
             row = await tx.row("fleet")
         assert row is not None, "the fleet's row is made by the migration and never deleted"
-        revision, outage, recovered, probe, gap, held, throttled, paused, until = row
+        revision, outage, recovered, probe, gap, held, throttled, paused, until, copied, moved_to = row
         return Fleet(
             revision=revision,
             outage_at=rows.maybe_instant(outage),
@@ -35,6 +35,8 @@ class FleetState:
             throttled_until=rows.maybe_instant(throttled),
             paused_at=rows.maybe_instant(paused),
             paused_until=rows.maybe_instant(until),
+            copied_at=rows.maybe_instant(copied),
+            moved_to=moved_to,
         )
 
     async def change(self, fleet: Fleet, fact: Event | None) -> bool:
@@ -60,6 +62,13 @@ class FleetState:
             if won and fact:
                 await _write(tx, fact)
         return won is not None
+
+    async def take_over(self) -> None:
+        """From now on this store is the one that may spend what it holds, wherever it stands."""
+        async with self._backend.transaction() as tx:
+            await tx.row("unbar")
+            await self._backend.home.settle(tx)
+            await _write(tx, Event(kind=EventKind.TAKEN_OVER, at=self._clock.now()))
 
     async def events(self, after: int = 0, limit: int = 100) -> list[Event]:
         """Facts about the whole fleet after the one with id *after*, the latest last."""

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Owner:
         tick_at: When it last looked for work.
         dead_at: When its claims were taken from it.
         silent: How long it has given no sign of life, by the store's clock; None where a lock tells more.
+        host: Where it runs.
+        keys: Names of the keys it has, the one it seals with first.
     """
 
     id: str
@@ -41,6 +44,8 @@ class Owner:
     tick_at: datetime | None
     dead_at: datetime | None
     silent: timedelta | None = None
+    host: str = ""
+    keys: tuple[str, ...] = ()
 
 
 class Owners(ABC):
@@ -50,12 +55,14 @@ class Owners(ABC):
     Attributes:
         renamed: Where it is set, an owner of ours that learns of its own death by itself is enrolled anew, and this is
             told its old and its new id. Others learn of it by `tick`.
+        keys: Names of the keys this process has, the sealing one first.
     """
 
     def __init__(self, backend: Backend, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
         self.renamed: Callable[[str, str], None] | None = None
+        self.keys: tuple[str, ...] = ()
 
     @abstractmethod
     async def enrol(self, name: str, role: str) -> str:
@@ -113,14 +120,38 @@ class Owners(ABC):
                 tick_at=rows.maybe_instant(row[6]),
                 dead_at=rows.maybe_instant(row[7]),
                 silent=None if row[8] is None else timedelta(microseconds=row[8]),
+                host=row[9],
+                keys=tuple(row[10].split()),
             )
             for row in found
         ]
 
     async def _insert(self, owner: str, name: str, role: str) -> None:
         who = {"id": owner, "name": name, "role": role, "pid": os.getpid(), "version": __version__}
+        where = {"host": socket.gethostname(), "keys": " ".join(self.keys)}
         async with self._backend.transaction() as tx:
-            await tx.row("insert_owner", now=rows.micros(self._clock.now()), **who)
+            await self._enter(tx)
+            await tx.row("insert_owner", now=rows.micros(self._clock.now()), **who, **where)
+
+    async def _enter(self, tx: Transaction) -> None:
+        """Before anything is claimed: find out whether this database may spend what it holds."""
+        if await is_barred(tx):
+            return
+        if await self._is_lived_in(tx) or not await self._backend.home.is_strange(tx):
+            await self._backend.home.enter(tx)
+            return
+        now = self._clock.now()
+        await tx.row("mark_copied", now=rows.micros(now))
+        await tx.row("insert_event", **event_params(Event(kind=EventKind.STORE_COPIED, at=now)))
+
+    async def _is_lived_in(self, tx: Transaction) -> bool:  # noqa: ARG002 (where locks tell, they are asked)
+        """Whether others who came before us keep it at this moment: then it is the one, whatever we make of it."""
+        return False
+
+    async def _note_use(self, tx: Transaction) -> None:
+        """Once in a while, so that an older state of the database can be told from this one."""
+        if not await is_barred(tx):
+            await self._backend.home.note_use(tx)
 
     async def _take_claims(self, tx: Transaction, owner: str) -> list[Event]:
         """In the transaction that marks *owner* dead: what it held is in doubt, and goes on at once."""
@@ -147,6 +178,7 @@ class Owners(ABC):
             events = await self._take_claims(tx, owner)
             if gone:
                 await tx.row("delete_owner", id=owner)
+            await self._note_use(tx)
         return events
 
 
@@ -177,6 +209,7 @@ class LockingOwners(Owners):
         if row[6] is not None and abs(now - rows.instant(row[6])) < WRITE_TICK_EVERY:
             return True  # it is for people to read; a laptop's disk need not be woken every second
         async with self._backend.transaction() as writing:
+            await self._note_use(writing)
             return await writing.row("tick_owner", id=owner, now=rows.micros(now)) is not None
 
     async def retire(self, owner: str) -> None:
@@ -208,6 +241,15 @@ class LockingOwners(Owners):
 
     def abandon(self, owner: str) -> None:
         self._locks.abandon(owner)
+
+    async def _is_lived_in(self, tx: Transaction) -> bool:
+        return any(row[7] is None and self._locks.is_alive(row[0]) for row in await tx.rows("owners"))
+
+
+async def is_barred(tx: Transaction) -> bool:
+    """Whether the database is a copy, or its sessions have moved."""
+    row = await tx.row("bars")
+    return row is not None and (row[0] is not None or row[1] is not None)
 
 
 def new_owner() -> str:

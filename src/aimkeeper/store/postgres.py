@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ from aimkeeper.clock import Clock
 from aimkeeper.core.address import PostgresAddress
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
 from aimkeeper.store.beats import Pulse
+from aimkeeper.store.home import Home, ServerHome
 from aimkeeper.store.lines import Line, Lines
 from aimkeeper.store.queries import migrations, numbered
 from aimkeeper.store.refusals import told
@@ -125,6 +127,7 @@ class Postgres:
         heard: Callable[[float, float, float], None] = lambda _told, _sent, _received: None,
     ) -> None:
         self.address = address
+        self.home: Home = ServerHome()
         self.pending = 0
         self._clock = clock
         self._heard = heard
@@ -184,6 +187,12 @@ class Postgres:
         with told(self.address):
             async with self._lines.line() as line:
                 return await line.fetch(name, [params[key] for key in numbered()[name].names])
+
+    async def backup(self, target: Path) -> None:
+        raise ConfigError(
+            f"the {self.address} is backed up by PostgreSQL's own tool: "
+            f'`pg_dump --format=custom --file={target} "$AIMKEEPER_DATABASE_URL"`.'
+        )
 
     async def beat(self, owners: dict[str, int | None]) -> list[Pulse]:
         with told(self.address):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
+from aimkeeper.store.home import HOME, NOWHERE, FileHome, Home
 from aimkeeper.store.queries import load, migrations
 from aimkeeper.store.rows import Params, Row
 from aimkeeper.store.waiting import done
@@ -92,6 +93,7 @@ class Sqlite:
 
     def __init__(self, path: Path, *, inline: bool = False) -> None:
         self.path = path
+        self.home: Home = FileHome(path)
         self.pending = 0
         self._inline = inline
         self._write_lock = asyncio.Lock()
@@ -205,6 +207,9 @@ class Sqlite:
                     closing(sqlite3.connect(target)) as copied,
                 ):
                     source.backup(copied)
+                    # Whatever starts on it must find out that it is a copy.
+                    copied.execute(_text("set_meta"), {"key": HOME, "value": NOWHERE})
+                    copied.commit()
             except BaseException:
                 target.unlink(missing_ok=True)
                 raise

@@ -80,6 +80,7 @@ class Store:
                         row = await tx.row("get_meta", key=_SEAL_CHECK)  # another process has been quicker
                 if row is not None:
                     self._sealer.open("meta", _SEAL_CHECK, _from_hex(row[0]))
+            self.owners.keys = self._sealer.key_ids
         except BaseException:
             await self._backend.close()
             raise
@@ -87,6 +88,10 @@ class Store:
     async def close(self) -> None:
         await self.owners.close()
         await self._backend.close()
+
+    async def backup(self, target: Path) -> None:
+        """Copy everything but the key into a new file, as `Backend.backup` does."""
+        await self._backend.backup(target)
 
     async def schema(self) -> tuple[int, int]:
         """The database's schema and the newest one known, without changing anything."""

@@ -9,7 +9,8 @@
 -- first. The lock on the owner's row holds off whoever wants to mark it dead, and no beat.
 WITH alive AS MATERIALIZED (
        SELECT id FROM aimkeeper.owners
-        WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on' FOR KEY SHARE),
+        WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on'
+          AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE),
      doubted AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
         WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
@@ -30,7 +31,8 @@ RETURNING {session};
 -- only when none of these is left, those past their deadline, the least late first.
 WITH alive AS MATERIALIZED (
        SELECT id FROM aimkeeper.owners
-        WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on' FOR KEY SHARE),
+        WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on'
+          AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE),
      doubted AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
         WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
@@ -54,7 +56,8 @@ RETURNING {session};
 -- Takes one session, due or not, for a caller who asks for it.
 WITH alive AS MATERIALIZED (
        SELECT id FROM aimkeeper.owners
-        WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on' FOR KEY SHARE)
+        WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on'
+          AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE)
 UPDATE public.auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
  WHERE id = :id AND owner IS NULL AND status <> 'ended' AND EXISTS (SELECT 1 FROM alive)
 RETURNING {session};

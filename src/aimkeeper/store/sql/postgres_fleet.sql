@@ -2,8 +2,8 @@
 -- `postgres.sql` says.
 
 -- name: insert_owner
-INSERT INTO aimkeeper.owners (id, name, role, pid, version, started_at)
-VALUES (:id, :name, :role, :pid, :version, :now);
+INSERT INTO aimkeeper.owners (id, name, role, pid, version, host, keys, started_at)
+VALUES (:id, :name, :role, :pid, :version, :host, :keys, :now);
 
 -- name: beat
 -- Raises the beats of our own owners, and tells everybody's: a marked one does not come back as raised. Not synced to the
@@ -47,9 +47,9 @@ UPDATE public.auth_sessions SET
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM aimkeeper.owners WHERE id = :id;
 
 -- name: owners
--- The last column says for how many microseconds an owner was silent, by the database's own clock.
+-- With for how many microseconds each was silent, by the database's own clock.
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at,
-       (EXTRACT(EPOCH FROM clock_timestamp() - beat_at) * 1000000)::bigint
+       (EXTRACT(EPOCH FROM clock_timestamp() - beat_at) * 1000000)::bigint, host, keys
   FROM aimkeeper.owners ORDER BY started_at, id;
 
 -- name: delete_owner
@@ -82,7 +82,8 @@ DELETE FROM aimkeeper.sign_ins WHERE hash = :hash AND expires_at > :now RETURNIN
 DELETE FROM aimkeeper.sign_ins WHERE expires_at <= :now;
 
 -- name: fleet
-SELECT revision, outage_at, recovered_at, probe_at, probe_gap, held_at, throttled_until, paused_at, paused_until
+SELECT revision, outage_at, recovered_at, probe_at, probe_gap, held_at, throttled_until, paused_at, paused_until,
+       copied_at, moved_to
   FROM aimkeeper.fleet WHERE one = 1;
 
 -- name: change_fleet

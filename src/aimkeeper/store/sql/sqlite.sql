@@ -10,6 +10,7 @@ UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :cla
           WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
           ORDER BY COALESCE(doubt_at, due_at) DESC LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+   AND EXISTS (SELECT 1 FROM fleet WHERE one = 1 AND copied_at IS NULL AND moved_to IS NULL)
 RETURNING {session};
 
 -- name: claim_due
@@ -21,6 +22,7 @@ UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :cla
             AND (due_at <= :begun OR (attempt = 0 AND last_token_update_date < :begun))
           ORDER BY due_at LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+   AND EXISTS (SELECT 1 FROM fleet WHERE one = 1 AND copied_at IS NULL AND moved_to IS NULL)
 RETURNING {session};
 
 -- name: claim_living
@@ -30,6 +32,7 @@ UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :cla
          SELECT rowid FROM auth_sessions
           WHERE owner IS NULL AND deadline_at > :eta AND due_at <= :now ORDER BY deadline_at LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+   AND EXISTS (SELECT 1 FROM fleet WHERE one = 1 AND copied_at IS NULL AND moved_to IS NULL)
 RETURNING {session};
 
 -- name: claim_hopeless
@@ -39,6 +42,7 @@ UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :cla
          SELECT rowid FROM auth_sessions
           WHERE owner IS NULL AND deadline_at <= :eta AND due_at <= :now ORDER BY deadline_at DESC LIMIT :limit)
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+   AND EXISTS (SELECT 1 FROM fleet WHERE one = 1 AND copied_at IS NULL AND moved_to IS NULL)
 RETURNING {session};
 
 -- name: claim_one
@@ -46,6 +50,7 @@ RETURNING {session};
 UPDATE auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
  WHERE id = :id AND owner IS NULL AND status <> 'ended'
    AND EXISTS (SELECT 1 FROM owners WHERE id = :owner AND dead_at IS NULL)
+   AND EXISTS (SELECT 1 FROM fleet WHERE one = 1 AND copied_at IS NULL AND moved_to IS NULL)
 RETURNING {session};
 
 -- name: free_claim
@@ -251,7 +256,8 @@ SELECT count(*) FROM auth_sessions WHERE owner IS NOT NULL AND owner <> :owner A
 SELECT min(deadline_at) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL;
 
 -- name: insert_owner
-INSERT INTO owners (id, name, role, pid, version, started_at) VALUES (:id, :name, :role, :pid, :version, :now);
+INSERT INTO owners (id, name, role, pid, version, host, keys, started_at)
+VALUES (:id, :name, :role, :pid, :version, :host, :keys, :now);
 
 -- name: tick_owner
 -- No row back: this owner was declared dead.
@@ -276,8 +282,8 @@ UPDATE auth_sessions SET
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners WHERE id = :id;
 
 -- name: owners
--- The last column says for how many microseconds an owner was silent; here a lock tells more.
-SELECT id, name, role, pid, version, started_at, tick_at, dead_at, NULL FROM owners ORDER BY started_at;
+-- With for how many microseconds each was silent; here a lock tells more.
+SELECT id, name, role, pid, version, started_at, tick_at, dead_at, NULL, host, keys FROM owners ORDER BY started_at;
 
 -- name: stuck_owners
 -- Owners who hold a claim too old to be in flight, though their lock is held: stopped, not dead.
@@ -309,7 +315,8 @@ DELETE FROM sign_ins WHERE hash = :hash AND expires_at > :now RETURNING hash;
 DELETE FROM sign_ins WHERE expires_at <= :now;
 
 -- name: fleet
-SELECT revision, outage_at, recovered_at, probe_at, probe_gap, held_at, throttled_until, paused_at, paused_until
+SELECT revision, outage_at, recovered_at, probe_at, probe_gap, held_at, throttled_until, paused_at, paused_until,
+       copied_at, moved_to
   FROM fleet WHERE one = 1;
 
 -- name: change_fleet
