@@ -113,6 +113,23 @@ async def killed_again_and_again(trial: Trial) -> tuple[bool, Score]:
         return score.lost == score.ended == score.stranded == score.claims_left == 0, score
 
 
+async def stopped_in_good_order(trial: Trial) -> tuple[bool, Score]:
+    async with field_of(trial.setup) as field:
+        worker = await field.worker()
+        await field.populate()
+        clock, longest, statuses = field.sim.clock, 0.0, set()
+        for _ in range(int(trial.seconds / 2)):
+            await asyncio.sleep(2)
+            asked_at = clock.monotonic()
+            statuses.add(await field.stop(worker))
+            longest = max(longest, clock.monotonic() - asked_at)
+            worker = await field.worker()
+        score = await settled(field)
+        score.note = f"the longest stop took {longest:.1f} s, exit statuses {statuses}"
+        bad = score.lost + score.ended + score.stranded + score.reuse + score.concurrent + score.claims_left
+        return bad == 0 and statuses == {0} and longest <= trial.setup.timeout, score
+
+
 async def three_workers_and_callers(trial: Trial) -> tuple[bool, Score]:
     async with field_of(trial.setup) as field:
         for _ in range(3):
@@ -224,6 +241,11 @@ TRIALS = [
     Trial(
         "kill -9 every 2 s", "grace 12 s", "0 lost",
         Setup(sessions=200, rules=rules(12, "grace", 12), refresh_every=3, idle=12), 60, killed_again_and_again,
+    ),
+    Trial(
+        "SIGTERM every 2 s", "strict", "0 lost, 0 spent twice, no claim left, each exit within the timeout of 2 s",
+        Setup(sessions=200, rules=rules(12, "strict"), faults=Faults(latency=0.3), refresh_every=3, idle=12),
+        60, stopped_in_good_order,
     ),
     Trial(
         "3 workers, 2 callers a session, no faults", "strict", "0 reuse, 0 concurrent use, 0 lost",
