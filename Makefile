@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS := 4
 PY_FILES := src tests prove bench tools examples
 
-.PHONY: demo test test-quick cover lint format docs bench prove lock pack clean
+.PHONY: demo test test-quick cover lint format docs bench bench-quick prove lock pack clean
 
 demo: .venv/runtime
 	@$(BIN)/aimkeeper demo
@@ -36,7 +36,13 @@ docs: .venv/dev
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/dev
+	$(BIN)/python -m bench.rotations 5 4
 	$(BIN)/python -m bench.steady
+	$(BIN)/python -m bench.credentials
+	$(BIN)/python -m bench.telemetry
+
+bench-quick: .venv/dev
+	$(BIN)/python -m bench.rotations 3 2
 
 prove: .venv/dev
 	$(BIN)/python -m prove
