@@ -158,11 +158,11 @@ class Field:
         self._workers.append(process)
         return process
 
-    async def run_once(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    async def run_once(self, *arguments: str, stdin: bytes = b"", **environment: str) -> tuple[int, str]:
         """Run one command to its end; its exit status and what it said."""
         process = await asyncio.create_subprocess_exec(
             *_program(*arguments),
-            env=self._environment(),
+            env=self._environment() | environment,
             cwd=self.folder,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -29,6 +29,7 @@ from aimkeeper.store.beats import BeatingOwners
 from aimkeeper.store.database_clock import DatabaseClock
 from aimkeeper.store.owners import LockingOwners
 from aimkeeper.store.ownership import FileLocks, this_boot
+from aimkeeper.store.rekey import Rekeying
 from aimkeeper.store.seal import load_sealer
 from aimkeeper.store.sqlite import Sqlite
 from aimkeeper.store.store import Standing, Store
@@ -116,6 +117,11 @@ class Service:
             history=timedelta(days=self.settings.history_days),
             name=name,
         )
+
+    def rekeying(self) -> Rekeying:
+        """What changes the key that seals."""
+        # In a setting they are the operator's; in the file beside an embedded store, ours.
+        return self.store.rekeying(None if self.settings.secret_keys else key_file_of(self.settings))
 
     async def find(self, who: str) -> Session:
         """
@@ -258,6 +264,7 @@ async def open_service(
             )
             store.owners.renamed = keeper.rename
             try:
+                await store.keys.verify()
                 yield Service(settings, store, keeper, around)
             finally:
                 keeper.drain()

@@ -369,7 +369,7 @@ async def test_of_processes_with_different_keys_one_opens_an_empty_store_and_the
     for letter in "ABCD":
         house.secret_keys = letter * 43
         stores.append(house.store())
-        stores[-1]._sealers = lambda sealed, keys=house.secret_keys: load(keys, sealed)
+        stores[-1].keys._sealers = lambda sealed, keys=house.secret_keys: load(keys, sealed)
 
     outcomes = await asyncio.gather(*(store.open() for store in stores), return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""Commands to operate it: db, keys, settings."""
+"""Commands to operate it: db, settings."""
 
 from typing import Any
 
@@ -7,12 +7,10 @@ import typer
 from aimkeeper.cli.terminal import AsJson, do, print_json, print_table, say
 
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
-keys = typer.Typer(help="Keys that seal the secrets.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
     app.add_typer(db, name="db")
-    app.add_typer(keys, name="keys")
     app.command("settings", help="Print every setting with its source, secrets hidden.")(print_settings)
 
 
@@ -43,13 +41,6 @@ def db_status(as_json: AsJson = False) -> None:
         state = "up to date" if told["up_to_date"] else "run `aimkeeper db upgrade`"
         say(f"{told['store']}: schema {told['schema']} of {told['newest_schema']}, {state}.")
     raise typer.Exit(0 if told["up_to_date"] else 1)
-
-
-@keys.command("new", help="Print a fresh key for AIMKEEPER_SECRET_KEYS.")
-def keys_new() -> None:
-    from aimkeeper.store.seal import new_key
-
-    say(new_key())
 
 
 def print_settings(as_json: AsJson = False) -> None:

@@ -59,6 +59,7 @@ class Worker:
         self._tick_due = self._clock.monotonic()
         self._housekeeping_due = self._clock.monotonic()
         self._offsets = self._clock_offsets()
+        self._keyed = keeper.owner
         self.ticked_at: float | None = None
         self.trouble: str | None = None
         self.claimed: Callable[[float], None] = lambda _seconds: None
@@ -162,6 +163,7 @@ class Worker:
         if not await owners.tick(self._keeper.owner):
             # We were taken for dead: whatever we held is no longer ours. Sent requests may still commit.
             self._keeper.owner = await owners.enrol(self._name, "worker")
+        await self._mind_the_keys()
         # Before anybody's claims are put in doubt: a fresh token somebody left behind settles the doubt.
         await self._store.replay_spool(self._keeper.policy, self._keeper.new_id)
         timeout = self._keeper.policy.upstream_timeout.total_seconds()
@@ -174,6 +176,13 @@ class Worker:
         if now >= self._housekeeping_due:
             self._housekeeping_due = now + HOUSEKEEPING_SECONDS
             await self._keep_house()
+
+    async def _mind_the_keys(self) -> None:
+        if self._keeper.owner != self._keyed:
+            # Whoever enrols, again too, may find that all others have gone on to a key that it lacks.
+            await self._store.keys.verify()
+            self._keyed = self._keeper.owner
+        await self._store.keys.mind()
 
     async def _keep_house(self) -> None:
         # Not while an outage or a mass death lasts: what looks dead may not be.

@@ -140,6 +140,10 @@ class BeatingOwners(Owners):
                 self._watched.pop(owner, None)
         return events
 
+    async def living(self) -> list[Owner]:
+        # Silence alone does not count: a database that was away has heard of nobody for a while.
+        return [owner for owner in await self.everyone() if owner.dead_at is None]
+
     async def living_workers(self) -> list[Owner]:
         # How long others were silent is for people and for sharing the pace; it makes nobody dead.
         return [
@@ -155,6 +159,9 @@ class BeatingOwners(Owners):
         if ours is None or ours.is_dead:
             return False
         return self._clock.boottime() - ours.confirmed_at < FENCE_SECONDS
+
+    def ours(self) -> list[str]:
+        return list(self._ours)
 
     def abandon(self, owner: str) -> None:
         self._ours.pop(owner)

@@ -91,12 +91,20 @@ class Owners(ABC):
         """
 
     @abstractmethod
+    async def living(self) -> list[Owner]:
+        """Everybody who may be at work, of whatever role: rather one who is dead than without one who lives."""
+
+    @abstractmethod
     async def living_workers(self) -> list[Owner]:
         """The workers whose processes run."""
 
     @abstractmethod
     def may_send(self, claim: Claim) -> bool:
         """The fence: whether nobody can have taken *claim*'s owner for dead by now."""
+
+    @abstractmethod
+    def ours(self) -> list[str]:
+        """The ids that this process has."""
 
     @abstractmethod
     def abandon(self, owner: str) -> None:
@@ -125,6 +133,13 @@ class Owners(ABC):
             )
             for row in found
         ]
+
+    async def tell_keys(self, key_ids: tuple[str, ...]) -> None:
+        """Put on the register which keys this process holds from now on, the one it seals with first."""
+        self.keys = key_ids
+        async with self._backend.transaction() as tx:
+            for owner in self.ours():
+                await tx.row("tell_keys", id=owner, keys=" ".join(key_ids))
 
     async def _insert(self, owner: str, name: str, role: str) -> None:
         who = {"id": owner, "name": name, "role": role, "pid": os.getpid(), "version": __version__}
@@ -229,12 +244,14 @@ class LockingOwners(Owners):
                 self._locks.forget(owner.id)
         return events
 
+    async def living(self) -> list[Owner]:
+        return [owner for owner in await self.everyone() if owner.dead_at is None and self._locks.is_alive(owner.id)]
+
     async def living_workers(self) -> list[Owner]:
-        return [
-            owner
-            for owner in await self.everyone()
-            if owner.role == "worker" and owner.dead_at is None and self._locks.is_alive(owner.id)
-        ]
+        return [owner for owner in await self.living() if owner.role == "worker"]
+
+    def ours(self) -> list[str]:
+        return self._locks.held
 
     def may_send(self, claim: Claim) -> bool:  # noqa: ARG002 (others look at it)
         return True  # while the lock is held, the age of the claim says it all, and the keeper measures that

@@ -21,6 +21,11 @@ class FileLocks:
         self._folder = folder
         self._held: dict[str, int] = {}
 
+    @property
+    def held(self) -> list[str]:
+        """The owners whose locks this process holds."""
+        return list(self._held)
+
     def hold(self, owner: str) -> None:
         """
         Take *owner*'s lock until `drop`, or until this process is gone.

@@ -17,8 +17,9 @@ from aimkeeper.store.seal import Sealer
 Row = Sequence[Any]
 Params = Mapping[str, Any]
 
-_SEALED_COLUMN = "sealed"
-_SPARE_COLUMN = "spare"
+# To which a sealed value is bound.
+SEALED_COLUMN = "sealed"
+SPARE_COLUMN = "spare"
 
 
 # Name, value, host, host-only, expiry in seconds since 1970.
@@ -82,7 +83,7 @@ def seal_secrets(sealer: Sealer, session_id: str, secrets: Secrets) -> bytes:
     cookies = [pack_cookie(cookie) for cookie in secrets.jar.cookies]
     token = secrets.token.text if secrets.token else None
     plain = _encode(_Sealed(token, cookies, secrets.password, list(secrets.handouts)))
-    return sealer.seal(session_id, _SEALED_COLUMN, plain)
+    return sealer.seal(session_id, SEALED_COLUMN, plain)
 
 
 def open_secrets(sealer: Sealer, session_id: str, sealed: bytes) -> Secrets:
@@ -90,7 +91,7 @@ def open_secrets(sealer: Sealer, session_id: str, sealed: bytes) -> Secrets:
     if not sealed:
         return Secrets(token=None)
     try:
-        opened = _decode_sealed(sealer.open(session_id, _SEALED_COLUMN, sealed))
+        opened = _decode_sealed(sealer.open(session_id, SEALED_COLUMN, sealed))
     except msgspec.DecodeError:
         raise KeyProblem("a sealed value in the store holds something this version can't read.") from None
     cookies = tuple(unpack_cookie(packed) for packed in opened.cookies)
@@ -99,11 +100,11 @@ def open_secrets(sealer: Sealer, session_id: str, sealed: bytes) -> Secrets:
 
 
 def seal_spare(sealer: Sealer, spare_id: str, token: Token) -> bytes:
-    return sealer.seal(spare_id, _SPARE_COLUMN, token.text.encode())
+    return sealer.seal(spare_id, SPARE_COLUMN, token.text.encode())
 
 
 def open_spare(sealer: Sealer, spare_id: str, sealed: bytes) -> Token:
-    return Token(sealer.open(spare_id, _SPARE_COLUMN, sealed).decode())
+    return Token(sealer.open(spare_id, SPARE_COLUMN, sealed).decode())
 
 
 def session_from(row: Row, sealer: Sealer) -> Session:

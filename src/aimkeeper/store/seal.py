@@ -81,6 +81,20 @@ class Sealer:
         """Names of the keys at hand, the sealing one first; no secrets."""
         return tuple(key_id.hex() for key_id in self._keys)
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys at hand, the sealing one first."""
+        return tuple(self._keys.values())
+
+    def led_by(self, key_id: str) -> "Sealer":
+        """The same keys, of which the one of that name seals; this one where it is not among them."""
+        first = [key for key in self.keys if key.id.hex() == key_id]
+        return Sealer([*first, *self.keys])
+
+    def with_more(self, other: "Sealer") -> "Sealer":
+        """These keys, and after them those of *other*."""
+        return Sealer([*self.keys, *other.keys])
+
     def seal(self, row_id: str, column: str, plain: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(_subkey(self._first, row_id)).encrypt(nonce, plain, _bound(row_id, column))
@@ -107,6 +121,11 @@ class Sealer:
             )
         except InvalidTag:
             raise KeyProblem(_DAMAGED) from None
+
+
+def key_id_of(sealed: bytes) -> str:
+    """The name of the key that *sealed* was sealed with."""
+    return sealed[1:_NONCE_AT].hex()
 
 
 def _subkey(key: Key, row_id: str) -> bytes:
@@ -155,9 +174,14 @@ def _sealer(source: str, texts: list[str]) -> Sealer:
         raise KeyProblem(f"{source} can't be used: {error}. {_HOW_TO_MAKE.capitalize()}.") from None
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str, *, replacing: bool = False) -> None:
     """
-    Make a new file that only its owner may read (0600): all of it or nothing. One that exists is left alone.
+    Make a new file that only its owner may read (0600): all of it or nothing.
+
+    Args:
+        path: One that exists is left alone, unless *replacing*.
+        text: What shall stand in it.
+        replacing: In place of one that exists: whoever reads meanwhile reads the old one or the new.
 
     Raises:
         StoreUnavailable: The folder can't be written.
@@ -165,14 +189,17 @@ def write_private(path: Path, text: str) -> None:
     whole = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.exists():
+        if path.exists() and not replacing:
             return
         with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         # Under its name only once it is whole; and the name must outlive a power cut: what it seals may not be lost.
-        _name(whole, path)
+        if replacing:
+            whole.replace(path)
+        else:
+            _name(whole, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise StoreUnavailable(f"{path} can't be made: {_plain(error)}.") from None

@@ -19,8 +19,10 @@ from aimkeeper.store.claims import Claims
 from aimkeeper.store.commits import GroupCommit, Result, event_from, event_params
 from aimkeeper.store.fleet import FleetState
 from aimkeeper.store.http import ForHttp
+from aimkeeper.store.keyring import Keyring, Sealers
 from aimkeeper.store.logins import Logins
 from aimkeeper.store.owners import Owners
+from aimkeeper.store.rekey import Rekeying
 from aimkeeper.store.replay import replay
 from aimkeeper.store.seal import Sealer
 from aimkeeper.store.sign_ins import SignIns
@@ -28,10 +30,6 @@ from aimkeeper.store.spool import Spool
 from aimkeeper.store.standing import Standing, number, read_standing
 
 __all__ = ["Standing", "Store"]
-
-_SEAL_CHECK = "seal_check"
-
-Sealers = Callable[[bool], Sealer]
 
 
 class Store:
@@ -47,10 +45,10 @@ class Store:
 
     def __init__(self, backend: Backend, sealers: Sealers, owners: Owners, clock: Clock, *, spool_folder: Path) -> None:
         self._backend = backend
-        self._sealers = sealers
         self._clock = clock
         self._claims = Claims(backend, lambda: self._sealer, clock)
         self.owners = owners
+        self.keys = Keyring(backend, sealers, owners)
         self.fleet = FleetState(backend, clock)
         self.logins = Logins(backend)
         self.sign_ins = SignIns(backend, clock)
@@ -59,6 +57,10 @@ class Store:
 
     def __str__(self) -> str:
         return str(self._backend)
+
+    @property
+    def _sealer(self) -> Sealer:
+        return self.keys.sealer
 
     async def open(self) -> None:
         """
@@ -71,16 +73,7 @@ class Store:
         """
         await self._backend.open()
         try:
-            async with self._backend.transaction() as tx:
-                row = await tx.row("get_meta", key=_SEAL_CHECK)
-                self._sealer = self._sealers(row is not None)
-                if row is None:
-                    sealed = self._sealer.seal("meta", _SEAL_CHECK, b"aimkeeper").hex()
-                    if not await tx.row("add_meta", key=_SEAL_CHECK, value=sealed):
-                        row = await tx.row("get_meta", key=_SEAL_CHECK)  # another process has been quicker
-                if row is not None:
-                    self._sealer.open("meta", _SEAL_CHECK, _from_hex(row[0]))
-            self.owners.keys = self._sealer.key_ids
+            await self.keys.open()
         except BaseException:
             await self._backend.close()
             raise
@@ -256,6 +249,10 @@ class Store:
         async with self._backend.transaction() as tx:
             await self._write(tx, fact)
 
+    def rekeying(self, key_file: Path | None) -> Rekeying:
+        """What changes the key that seals; *key_file* where the keys do not come from a setting."""
+        return Rekeying(self._backend, self.keys, self.owners, self._clock, key_file)
+
     async def replay_spool(self, policy: Policy, new_id: Callable[[], str]) -> int:
         """Commit the fresh tokens that were left in the spool; how many."""
         return await replay(self, policy, new_id)
@@ -379,13 +376,6 @@ class Store:
     @staticmethod
     async def _write(tx: Transaction, *facts: Event) -> None:
         await tx.each("insert_event", [event_params(fact) for fact in facts])
-
-
-def _from_hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""  # damaged: it will not open
 
 
 def _new_id() -> str:

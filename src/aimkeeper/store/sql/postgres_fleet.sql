@@ -52,6 +52,9 @@ SELECT id, name, role, pid, version, started_at, tick_at, dead_at,
        (EXTRACT(EPOCH FROM clock_timestamp() - beat_at) * 1000000)::bigint, host, keys
   FROM aimkeeper.owners ORDER BY started_at, id;
 
+-- name: tell_keys
+UPDATE aimkeeper.owners SET keys = :keys WHERE id = :id;
+
 -- name: delete_owner
 DELETE FROM aimkeeper.owners WHERE id = :id;
 

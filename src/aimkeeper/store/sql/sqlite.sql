@@ -285,6 +285,9 @@ SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM owners WH
 -- With for how many microseconds each was silent; here a lock tells more.
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at, NULL, host, keys FROM owners ORDER BY started_at;
 
+-- name: tell_keys
+UPDATE owners SET keys = :keys WHERE id = :id;
+
 -- name: stuck_owners
 -- Owners who hold a claim too old to be in flight, though their lock is held: stopped, not dead.
 SELECT DISTINCT owner FROM auth_sessions WHERE owner IS NOT NULL AND claimed_at < :claimed_before;
