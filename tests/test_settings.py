@@ -327,3 +327,20 @@ def test_any_text_for_any_variable_gives_a_value_or_a_config_error(tmp_path, nam
         assert settings.timeout > timedelta(0)
         repr(loaded).encode()
         os.fsencode(settings.data_folder)
+
+
+def test_a_variable_that_looks_like_a_setting_and_is_none_is_told_with_what_it_may_mean(tmp_path):
+    (tmp_path / ".env").write_text("AIMKEEPER_NOTHING_LIKE_IT=1\n")
+    environ = {
+        "AIMKEEPER_API_KEYS": "planted-secret-key",
+        "AIMKEEPER_PORT_FILE": "",
+        "AIMKEEPER_CREDENTIALS_URL": "http://127.0.0.1:1/credentials",
+        "PATH": "/bin",
+    }
+
+    told = load(environ, tmp_path).strangers
+
+    assert told == (
+        "AIMKEEPER_API_KEYS, in environment, is no setting (did you mean AIMKEEPER_API_KEY?); it changes nothing.",
+        "AIMKEEPER_NOTHING_LIKE_IT, in .env, is no setting; it changes nothing.",
+    )

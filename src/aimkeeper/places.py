@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from aimkeeper.core.errors import ConfigError
@@ -10,6 +11,8 @@ from aimkeeper.core.values import LONGEST_NUMBER
 
 _POSITION = re.compile(r"\((at (?:line \d+, column \d+|end of document))\)")
 
+# What `exec` puts into the environment of its command, which may call us again.
+GIVEN_BY_EXEC = ("AIMKEEPER_CREDENTIALS_URL", "AIMKEEPER_CREDENTIALS_BEARER")
 # What it is called, and what it says, by variable.
 Place = tuple[str, dict[str, str]]
 
@@ -23,6 +26,22 @@ def find(names: Iterable[str], places: Iterable[Place], *, secret: bool) -> tupl
             if secret and known.get(f"{name}_FILE", "").strip():
                 return f"{name}_FILE", _file(f"{name}_FILE", known[f"{name}_FILE"].strip()), place
     return None
+
+
+def strangers(names: Collection[str], places: Iterable[Place]) -> list[str]:
+    """A sentence for each variable that is called like one of ours and is none."""
+    known = {*names, *(f"{name}_FILE" for name in names), *GIVEN_BY_EXEC}
+    return [
+        f"{variable}, in {place}, is no setting{_perhaps(variable, known)}; it changes nothing."
+        for place, told in places
+        for variable in sorted(told)
+        if variable.startswith("AIMKEEPER_") and variable not in known
+    ]
+
+
+def _perhaps(variable: str, known: Collection[str]) -> str:
+    near = get_close_matches(variable, known, n=1, cutoff=0.75)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _file(variable: str, path: str) -> str:

@@ -14,7 +14,7 @@ from aimkeeper.core.address import PostgresAddress, is_postgres, read_postgres
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.core.values import read_duration, say_duration
-from aimkeeper.places import dotenv, find, toml
+from aimkeeper.places import dotenv, find, strangers, toml
 
 __all__ = ["SHORTEST_API_KEY", "Loaded", "Settings", "described", "load", "read_duration", "say_duration"]
 
@@ -269,10 +269,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Settings, and where each that was set came from."""
+    """
+    Settings, and where each that was set came from.
+
+    Attributes:
+        strangers: A sentence for each variable that looks like a setting and is none.
+    """
 
     settings: Settings
     sources: Mapping[str, str]
+    strangers: tuple[str, ...] = ()
 
 
 def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Loaded:
@@ -301,7 +307,7 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         except ValueError as error:
             raise ConfigError(f"{variable} {error}.") from None
         sources[item.name] = f"{place} ({variable})"
-    return Loaded(Settings(**chosen), sources)  # type: ignore[arg-type]  # each reader returns its field's type
+    return Loaded(Settings(**chosen), sources, tuple(strangers(known, places)))  # type: ignore[arg-type]  # each reader returns its field's type
 
 
 def described(loaded: Loaded) -> list[dict[str, str]]:

@@ -147,6 +147,17 @@ def run(*arguments, stdout, shell_redirect="", **environment):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("settings",), ("settings", "--json")], ids=" ".join)
+def test_a_misspelt_setting_is_told_beside_the_list(terminal, arguments):
+    terminal.set(AIMKEEPER_API_KEYS="planted-secret-key")
+
+    ran = terminal.run(*arguments)
+
+    assert ran.status == 0
+    assert "AIMKEEPER_API_KEYS, in environment, is no setting (did you mean AIMKEEPER_API_KEY?)" in ran.err
+    assert "planted" not in ran.out + ran.err
+
+
 @pytest.mark.parametrize("arguments", [("settings",), ("settings", "--json"), ("--help",), ("sessions",)], ids=" ".join)
 def test_a_reader_who_has_read_enough_is_no_trouble(terminal, arguments):
     reading, writing = os.pipe()

@@ -38,7 +38,7 @@ def serve(
 ) -> None:
     from aimkeeper.serving import bind
 
-    chosen = settings()
+    chosen = settings(tells_strangers=True)
     with bind(host or chosen.host, chosen.port if port is None else port) as listening:
         _run(_serve(chosen, listening, with_worker=not no_worker))
 
@@ -49,7 +49,7 @@ def worker(
 ) -> None:
     from aimkeeper.serving import bind
 
-    chosen = settings()
+    chosen = settings(tells_strangers=True)
     name = name or f"worker on {socket.gethostname()}"
     if not listen:
         _run(_serve(chosen, None, with_worker=True, name=name))

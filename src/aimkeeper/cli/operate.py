@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from aimkeeper.cli.terminal import AsJson, do, print_json, print_table, say
+from aimkeeper.cli.terminal import AsJson, complain, do, print_json, print_table, say
 
 db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,7 +46,10 @@ def db_status(as_json: AsJson = False) -> None:
 def print_settings(as_json: AsJson = False) -> None:
     from aimkeeper.settings import described, load
 
-    told = described(load())
+    loaded = load()
+    told = described(loaded)
+    for sentence in loaded.strangers:
+        complain(sentence)
     if as_json:
         print_json(told)
         return

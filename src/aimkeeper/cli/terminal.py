@@ -57,11 +57,14 @@ def on_terminal(stream: IO[str] | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def settings() -> "Settings":
-    """The settings of this process."""
+def settings(*, tells_strangers: bool = False) -> "Settings":
+    """The settings of this process. Where *tells_strangers*, variables that look like one and are none are told."""
     from aimkeeper.settings import load
 
-    return load().settings
+    loaded = load()
+    for sentence in loaded.strangers if tells_strangers else ():
+        complain(sentence)
+    return loaded.settings
 
 
 @asynccontextmanager
