@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random, SystemRandom
@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from aimkeeper.clock import Clock, SystemClock
-from aimkeeper.core.errors import AmbiguousSession, StoreUnavailable, UnknownSession
+from aimkeeper.core.address import read_postgres
+from aimkeeper.core.errors import AmbiguousSession, ConfigError, StoreUnavailable, UnknownSession
 from aimkeeper.core.policy import AT_RISK_AFTER, EARLIEST_SHARE, Policy
 from aimkeeper.core.session import Session, SessionKey, split_key
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
@@ -33,6 +34,7 @@ from aimkeeper.store.rekey import Rekeying
 from aimkeeper.store.seal import load_sealer
 from aimkeeper.store.sqlite import Sqlite
 from aimkeeper.store.store import Standing, Store
+from aimkeeper.store.whole import Moved
 from aimkeeper.upstream.client import AimHarder, Transport
 from aimkeeper.upstream.protocol import Site
 
@@ -215,6 +217,42 @@ def store_of(settings: Settings, surroundings: Surroundings) -> Store:
     boot = this_boot()
     here = FileLocks(path.with_name(f"{path.name}-owners-{boot}")) if boot else None
     return Store(shared, sealers, BeatingOwners(shared, clock, here), clock, spool_folder=spool_folder)
+
+
+async def move(settings: Settings, url: str, progress: Callable[[int], None]) -> Moved:
+    """
+    Move an embedded database to the PostgreSQL at *url*, sealed as it is; from then on nothing is spent from here.
+
+    Raises:
+        ConfigError: It can't be moved so; the sentence says why.
+        StoreUnavailable: One of the two can't be used now.
+    """
+    if settings.postgres:
+        raise ConfigError("what is in PostgreSQL is copied by its own tools, pg_dump and pg_restore.")
+    try:
+        read_postgres(url)
+    except ValueError as error:
+        raise ConfigError(f"--to {error}.") from None
+    async with open_service(settings, name="db copy") as here:
+        await here.store.replay_spool(here.policy, here.keeper.new_id)
+        await here.store.owners.reap(stuck_before=here.clock.monotonic())
+        others = [owner for owner in await here.store.owners.everyone() if owner.id != here.keeper.owner]
+        if others:
+            named = ", ".join(f"{other.name} (pid {other.pid})" for other in others)
+            raise ConfigError(f"{named} uses this database: stop it first, for a token may be spent by one only.")
+        keys = settings.secret_keys or key_file_of(settings).read_text("ascii")
+        async with _opened(replace(settings, database_url=url, secret_keys=keys)) as new:
+            return await here.store.whole.move_to(new.whole, progress)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Store]:
+    store = store_of(settings, the_world())
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _deaf(_told_at: float, _sent_at: float, _received_at: float) -> None:

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 
+import pytest
+
 from aimkeeper.cli.workers import _warnings
 from aimkeeper.store.owners import Owner
 
@@ -116,3 +118,69 @@ def test_different_versions_are_told():
     assert _warnings([owner("one", "1"), owner("two", "2")]) == [
         "Not all run the same version: bring the older ones up to date."
     ]
+
+
+def test_copy_moves_everything_and_the_old_one_spends_nothing_more(terminal, upstream, database):
+    name = terminal.log_in()
+    terminal.run("open")
+    sent = upstream.sim.totals.requests.total()
+
+    ran = terminal.run("db", "copy", "--to", database.url)
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("Moved: 1 session, 0 spare tokens, ")
+    assert f"AIMKEEPER_SECRET_KEYS_FILE   a copy of {terminal.data / 'secret.key'}\n" in ran.out
+    for refused in (terminal.run("rotate", name), terminal.run("serve", "--port", "0"), terminal.run("worker")):
+        assert refused.status in (2, 4)
+        assert "moved to the database " in refused.err
+    assert upstream.sim.totals.requests.total() == sent
+    assert terminal.run("db", "copy", "--to", database.url).out.startswith(ran.out)
+
+    terminal.set(AIMKEEPER_DATABASE_URL=database.url)
+    terminal.set(AIMKEEPER_SECRET_KEYS_FILE=str(terminal.data / "secret.key"))
+    assert terminal.run("rotate", name).status == 0
+
+
+def test_what_moved_is_taken_back_only_by_one_who_says_that_he_knows(terminal, upstream, database):
+    name = terminal.log_in()
+    terminal.run("db", "copy", "--to", database.url)
+
+    refused = terminal.run("db", "take-over")
+    assert refused.status == 2
+    assert "two databases must never keep the same ones" in refused.complaint
+
+    assert terminal.run("db", "take-over", "--moved").status == 0
+    assert terminal.run("rotate", name).status == 0
+
+
+def test_nothing_moves_while_somebody_keeps_it(terminal, upstream, database):
+    terminal.log_in()
+
+    with kept(terminal):
+        ran = terminal.run("db", "copy", "--to", database.url)
+
+    assert ran.status == 2
+    assert re.search(r"serve \(pid \d+\) uses this database: stop it first", ran.complaint)
+
+
+@pytest.mark.parametrize(
+    ("to", "says"),
+    [
+        ("sqlite:///other.db", "--to must begin with postgresql://"),
+        ("postgresql://", "--to must"),
+    ],
+)
+def test_it_moves_to_postgresql_only(terminal, to, says):
+    ran = terminal.run("db", "copy", "--to", to)
+
+    assert ran.status == 2
+    assert says in ran.complaint
+
+
+def test_what_is_in_postgresql_is_copied_by_its_own_tools(terminal, database):
+    terminal.set(AIMKEEPER_DATABASE_URL=database.url, AIMKEEPER_SECRET_KEYS="k" * 43)
+
+    ran = terminal.run("db", "copy", "--to", database.url)
+
+    assert ran.status == 2
+    assert "pg_dump" in ran.complaint

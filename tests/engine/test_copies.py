@@ -45,7 +45,7 @@ class Restored:
         if self.stage._database:
             self.stage._database.dumped(self.file)
         else:
-            await service.store.backup(self.file)
+            await service.store.whole.back_up(self.file)
 
     def _restore(self) -> None:
         if self.stage._database:
@@ -85,7 +85,7 @@ async def test_the_one_that_was_backed_up_goes_on(stage):
     service = await stage.open()
     [session] = await stage.adopt(service)
     if not stage._database:
-        await service.store.backup(stage.folder / "saved")
+        await service.store.whole.back_up(stage.folder / "saved")
 
     again = await stage.open()
     session = await stage.clock.finish(again.refresher.refresh(session, forced=True))

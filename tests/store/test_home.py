@@ -159,7 +159,7 @@ async def put_back_with_its_whole_folder(site, tmp_path):
 
 async def from_a_backup(site, tmp_path):
     async with AsyncExitStack() as stack:
-        await (await site.house(stack).open()).backup(tmp_path / "saved.db")
+        await (await site.house(stack).open()).whole.back_up(tmp_path / "saved.db")
     shutil.copyfile(tmp_path / "saved.db", site.path)
     return site.folder
 

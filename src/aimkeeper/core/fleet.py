@@ -101,7 +101,7 @@ class Fleet:
     def bar(self) -> str | None:
         """What keeps this store from spending its tokens, and what to do, as one sentence; None = nothing does."""
         if self.moved_to is not None:
-            return f"the sessions of this database moved to {self.moved_to}: set AIMKEEPER_DATABASE_URL to that."
+            return f"the sessions of this database moved to the {self.moved_to}: set AIMKEEPER_DATABASE_URL to that."
         if self.copied_at is not None:
             return (
                 "this database was restored or copied, and its tokens may be spent elsewhere: `aimkeeper db take-over` "

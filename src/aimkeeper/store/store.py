@@ -28,6 +28,7 @@ from aimkeeper.store.seal import Sealer
 from aimkeeper.store.sign_ins import SignIns
 from aimkeeper.store.spool import Spool
 from aimkeeper.store.standing import Standing, number, read_standing
+from aimkeeper.store.whole import Whole
 
 __all__ = ["Standing", "Store"]
 
@@ -50,6 +51,7 @@ class Store:
         self.owners = owners
         self.keys = Keyring(backend, sealers, owners)
         self.fleet = FleetState(backend, clock)
+        self.whole = Whole(backend, self.fleet, clock)
         self.logins = Logins(backend)
         self.sign_ins = SignIns(backend, clock)
         self.http = ForHttp(backend, clock, lambda: self._sealer)
@@ -81,10 +83,6 @@ class Store:
     async def close(self) -> None:
         await self.owners.close()
         await self._backend.close()
-
-    async def backup(self, target: Path) -> None:
-        """Copy everything but the key into a new file, as `Backend.backup` does."""
-        await self._backend.backup(target)
 
     async def schema(self) -> tuple[int, int]:
         """The database's schema and the newest one known, without changing anything."""
