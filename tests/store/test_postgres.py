@@ -71,9 +71,13 @@ def test_statements_bear_the_same_names_on_every_database_but_for_what_is_one_s_
     ledgers = {"fold_counts", "fold_tallies"}
     itself = {"probe", "whose", "hides_rows", "one_at_a_time", "here"}
 
+    things = ("sessions", "spares", "events", "logins", "tickets", "tallies")
+    leaves = {"is_held", *(f"leave_{thing}" for thing in things)}
+    takes_in = {"holds_sessions", *(f"carry_{thing}" for thing in things)}
+
     sqlite, postgres = set(queries.load("sqlite")), set(queries.load("postgres"))
 
-    assert (sqlite - postgres, postgres - sqlite) == (locks, beats | ledgers | itself)
+    assert (sqlite - postgres, postgres - sqlite) == (locks | leaves, beats | ledgers | itself | takes_in)
 
 
 async def test_workers_that_start_at_once_on_an_empty_database_all_succeed(bare, clock):

@@ -84,8 +84,8 @@ def take_over(
         fleet = await service.store.fleet.read()
         if fleet.moved_to is not None and not moved:
             raise ConfigError(
-                f"the sessions of this database moved to the {fleet.moved_to}, and two databases must never keep the same "
-                "ones: if that one is gone for good, `aimkeeper db take-over --moved` takes them back."
+                f"the sessions of this database moved to the {fleet.moved_to}, and two databases must never keep the "
+                "same ones: if that one is gone for good, `aimkeeper db take-over --moved` takes them back."
             )
         if fleet.bar is None:
             return [f"{service.store} is the one that keeps its sessions already: nothing was to be done."]
