@@ -174,10 +174,11 @@ def test_toml_that_makes_no_sense_is_refused_and_not_repeated(tmp_path, text, sa
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_can_be_read_from_a_file(read, tmp_path, name):
-    value = "sqlite:///a.db" if "DATABASE" in name else KEY
+    value = "sqlite:///a.db" if "DATABASE" in name else f"https://example.com/{KEY}" if "_URL" in name else KEY
     (tmp_path / "secret").write_text(f"\n {value}\n")
+    along = {"AIMKEEPER_WEBHOOK_SECRET": KEY} if name == "AIMKEEPER_WEBHOOK_URL" else {}
 
-    given, from_file = read(**{name: value}), read(**{f"{name}_FILE": str(tmp_path / "secret")})
+    given, from_file = read(**{name: value}, **along), read(**{f"{name}_FILE": str(tmp_path / "secret")}, **along)
 
     assert from_file == given != Settings()
 
@@ -236,8 +237,9 @@ def test_a_bad_secret_from_a_file_is_refused_by_the_files_variable_and_not_repea
 @pytest.mark.parametrize("name", [name for name in SECRETS if "DATABASE" not in name])
 def test_no_secret_shows_in_a_repr_or_a_listing(tmp_path, name):
     secret = "planted-secret-of-some-length"
+    value = f"https://example.com/{secret}" if "_URL" in name else secret
 
-    loaded = load({name: secret}, tmp_path)
+    loaded = load({"AIMKEEPER_WEBHOOK_SECRET": KEY} | {name: value}, tmp_path)
 
     assert secret not in repr(loaded) + repr(loaded.settings) + str(loaded.settings)
     assert secret not in str(described(loaded))

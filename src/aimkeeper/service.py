@@ -13,7 +13,7 @@ from uuid import UUID
 from aimkeeper.clock import Clock, SystemClock
 from aimkeeper.core.address import read_postgres
 from aimkeeper.core.errors import AmbiguousSession, ConfigError, StoreUnavailable, UnknownSession
-from aimkeeper.core.policy import AT_RISK_AFTER, EARLIEST_SHARE, Policy
+from aimkeeper.core.policy import AT_RISK_AFTER, MEAN_SHARE, Policy
 from aimkeeper.core.session import Session, SessionKey, split_key
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.engine.audit import Audit
@@ -25,6 +25,8 @@ from aimkeeper.engine.passes import Passes
 from aimkeeper.engine.refresh import Refresher
 from aimkeeper.engine.verdicts import Verdicts
 from aimkeeper.engine.worker import Worker
+from aimkeeper.notify.channels import ByApprise, Channel, Discord, Webhook
+from aimkeeper.notify.post import Post
 from aimkeeper.settings import Settings
 from aimkeeper.store.beats import BeatingOwners
 from aimkeeper.store.database_clock import DatabaseClock
@@ -39,9 +41,6 @@ from aimkeeper.upstream.client import AimHarder, Transport
 from aimkeeper.upstream.protocol import Site
 
 _MOST_CANDIDATES = 20
-
-# A session is rotated on average after this share of the interval: between 80 % and all of it.
-MEAN_SHARE = (1 + EARLIEST_SHARE) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +186,17 @@ def policy_of(settings: Settings) -> Policy:
         wipe_after=settings.wipe_after,
         heal_window=settings.heal_window,
     )
+
+
+def channels_of(settings: Settings, post: Post, clock: Clock) -> list[Channel]:
+    """Who is told of what happens."""
+    channels: list[Channel] = []
+    if settings.discord_webhook_url:
+        channels.append(Discord(settings.discord_webhook_url, post))
+    if settings.webhook_url:
+        assert settings.webhook_secret, "settings without one do not come so far"
+        channels.append(Webhook(settings.webhook_url, settings.webhook_secret, post, clock))
+    return [*channels, *(ByApprise(url, number) for number, url in enumerate(settings.notify_urls, start=1))]
 
 
 def key_file_of(settings: Settings) -> Path:

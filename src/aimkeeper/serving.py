@@ -15,7 +15,10 @@ import uvicorn
 
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.engine.worker import Worker
-from aimkeeper.service import Service
+from aimkeeper.notify.by_apprise import check
+from aimkeeper.notify.courier import Courier
+from aimkeeper.notify.post import Post
+from aimkeeper.service import Service, channels_of
 from aimkeeper.settings import SHORTEST_API_KEY, Settings
 from aimkeeper.store.seal import new_key, write_private
 from aimkeeper.telemetry import Telemetry
@@ -164,6 +167,7 @@ async def serving(
         health_only: Health, readiness and metrics only.
 
     Raises:
+        ConfigError: Apprise can't use one of its addresses.
         Exception: What ended one of the two, if anything did.
     """
     telemetry = Telemetry(service)
@@ -171,7 +175,8 @@ async def serving(
     tasks: list[asyncio.Task[None]] = []
     server: Server | None = None
     url = ""
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_telling(service))
         if listening is not None:
             access = Access(operator_keys(service.settings), service.settings.cron_secret, terms_of(service.settings))
             app = make_app(service, access, telemetry, worker, health_only=health_only)
@@ -204,6 +209,25 @@ async def serving(
                 await asyncio.wait(tasks)
     for task in tasks:
         task.result()
+
+
+@contextlib.asynccontextmanager
+async def _telling(service: Service) -> AsyncIterator[None]:
+    """Tell those who are to be told, while the block lasts."""
+    chosen, keeper = service.settings, service.keeper
+    await check(chosen.notify_urls)
+    async with Post(chosen.user_agent) as post:
+        channels = channels_of(chosen, post, service.clock)
+        courier = Courier(service.store, service.clock, channels, owner=lambda: keeper.owner, link=chosen.app_url or "")
+        courier.fault, courier.bury = keeper.hearers.tell_fault, keeper.bury
+        keeper.hearers.events.append(courier.hear)
+        running = asyncio.create_task(courier.run(), name="courier")
+        try:
+            yield
+        finally:
+            keeper.hearers.events.remove(courier.hear)
+            courier.stop()
+            await running
 
 
 @contextlib.contextmanager

@@ -62,6 +62,12 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _secret(text: str) -> str:
+    if len(text) < SHORTEST_API_KEY or text != values.plain(text):
+        raise ValueError(f"must be at least {SHORTEST_API_KEY} plain characters")
+    return text
+
+
 def _fingerprint(text: str) -> Fingerprint:
     try:
         return parse_fingerprint(text)
@@ -135,6 +141,29 @@ class Settings:
         "AIMKEEPER_USER_AGENT", _text, f"aimkeeper/{__version__}", "What aimkeeper calls itself upstream."
     )
     app_url: str | None = setting("APP_URL", values.web_address, None, "Public address of this service, for links.")
+    discord_webhook_url: str | None = setting(
+        "DISCORD_WEBHOOK_URL", values.endpoint, None, "A Discord webhook that is told of bad news.", secret=True
+    )
+    notify_urls: tuple[str, ...] = setting(
+        "AIMKEEPER_NOTIFY_URLS", values.service_addresses, (),
+        "Other services that are told, as Apprise's addresses (tgram://…, mailto://…), comma-separated.",
+        secret=True,
+    )  # fmt: skip
+    webhook_url: str | None = setting(
+        "AIMKEEPER_WEBHOOK_URL", values.endpoint, None, "A program's address that is sent the news as JSON.",
+        secret=True,
+    )  # fmt: skip
+    webhook_secret: str | None = setting(
+        "AIMKEEPER_WEBHOOK_SECRET", _secret, None,
+        "Signs what is sent to AIMKEEPER_WEBHOOK_URL, so that the program can tell it from anybody else's.",
+        secret=True,
+    )  # fmt: skip
+    heartbeat_url: str | None = setting(
+        "AIMKEEPER_HEARTBEAT_URL", values.endpoint, None,
+        "An address that is fetched every 5 minutes while rotations commit and nothing is overdue: a watcher there "
+        "misses it when aimkeeper is gone.",
+        secret=True,
+    )  # fmt: skip
     refresh_every: timedelta = setting(
         "AIMKEEPER_REFRESH_EVERY TOKEN_BULK_UPDATE_INTERVAL_MINUTES",
         _minutes_or_duration,
@@ -213,6 +242,10 @@ class Settings:
             raise ConfigError(
                 "AIMKEEPER_SECRET_KEYS must be set with PostgreSQL, and be the same for every process: "
                 "`aimkeeper keys new` prints one."
+            )
+        if self.webhook_url and not self.webhook_secret:
+            raise ConfigError(
+                "AIMKEEPER_WEBHOOK_SECRET must be set with AIMKEEPER_WEBHOOK_URL: `aimkeeper keys new` prints one."
             )
         if self.refresh_every >= self.idle_timeout:
             raise ConfigError(

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aimkeeper.cli.words import WHY, login_command, what_happened, what_to_do, why
+from aimkeeper.cli.words import login_command, what_happened, what_to_do, why
+from aimkeeper.core.causes import WHY
 from aimkeeper.core.session import Cause, Secrets, Session, Status
 from aimkeeper.core.token import Fingerprint, Token
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aimkeeper.cli.terminal import AsJson, Who, do, print_json, print_table, say, span
-from aimkeeper.cli.words import NOBODY, NOBODY_YET, WHY, what_happened, what_to_do, who_keeps, why
+from aimkeeper.cli.words import NOBODY, NOBODY_YET, what_happened, what_to_do, who_keeps, why
+from aimkeeper.core.causes import WHY
 from aimkeeper.core.errors import ConfigError, UnknownSession, UpstreamRefused, UpstreamUnavailable
 from aimkeeper.core.session import Cause, Session, Status
 

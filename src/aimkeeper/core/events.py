@@ -39,6 +39,10 @@ class EventKind(StrEnum):
     STORE_COPIED = "store_copied"  # this database was restored or copied: nothing is sent until `db take-over`
     TAKEN_OVER = "taken_over"  # somebody said that this database is the one
     STORE_MOVED = "store_moved"  # its sessions went to another database: nothing is sent from here
+    AT_RISK = "at_risk"  # sessions were not rotated for 29 minutes
+    SAFE_AGAIN = "safe_again"  # none is at risk any more
+    RATE_TOO_LOW = "rate_too_low"  # the sessions need more rotations than are allowed
+    RATE_ENOUGH = "rate_enough"  # what is allowed suffices again
     CLOCK_JUMPED = "clock_jumped"  # the clock was set, or the machine slept: what is due was judged anew
 
 

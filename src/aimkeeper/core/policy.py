@@ -15,6 +15,8 @@ AT_RISK_AFTER = timedelta(minutes=29)
 
 # due_at lies between this share of the interval and all of it, so that logins of one moment drift apart.
 EARLIEST_SHARE = 0.8
+# So a session is rotated on average after this share of it.
+MEAN_SHARE = (1 + EARLIEST_SHARE) / 2
 # The first rotation of an adopted session may come earlier: a fleet adopted at once must spread over the interval.
 EARLIEST_SHARE_AT_FIRST = 0.1
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]*://\S", re.IGNORECASE)
+_BETWEEN_ADDRESSES = re.compile(r"[\s,]+(?=[a-z][a-z0-9+]*://)", re.IGNORECASE)
 LONGEST_NUMBER = 20  # digits; Python itself refuses to read numbers of thousands
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -109,6 +111,26 @@ def web_address(text: str) -> str:
     if not good or set(text) & set("@?#\\ ") or not text.isprintable():
         raise ValueError("must be an http or https address, without a password in it")
     return text.rstrip("/")
+
+
+def endpoint(text: str) -> str:
+    """A whole address on a web server, which may hold a secret in its path or query."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        good = False
+    if not good or set(text) & set("#\\ ") or not text.isprintable() or not text.isascii():
+        raise ValueError("must be an http or https address")
+    return text
+
+
+def service_addresses(text: str) -> tuple[str, ...]:
+    """Addresses of services, like `tgram://…`, parted by commas or white space; a comma may stand within one."""
+    found = tuple(part for part in _BETWEEN_ADDRESSES.split(text.strip(" ,\t\r\n")) if part)
+    if not found or not all(_ADDRESS.match(part) and part.isprintable() for part in found):
+        raise ValueError("must be addresses like tgram://bottoken/ChatID, parted by commas")
+    return found
 
 
 def plain(text: str) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # A claim older than this is never sent: on one machine, a process that slept may have been taken for dead
 # (docs/decisions/0004).
 FENCE_SECONDS = 30.0
+# On one machine, an owner with a claim this much older than the upstream timeout is stopped, not busy.
+STUCK_SECONDS = 60.0
 
 Seam = Callable[[str], None]
 T = TypeVar("T")
@@ -133,6 +135,11 @@ class Keeper:
         """
         self._seam("after_claim")
         return self.flights.start(claim.session.id, lambda: self._keep(claim, accepted=accepted))
+
+    async def bury(self) -> None:
+        """Take from the dead what they held."""
+        stuck_before = self.clock.monotonic() - self.policy.upstream_timeout.total_seconds() - STUCK_SECONDS
+        self.hearers.tell(*await self.store.owners.reap(stuck_before=stuck_before))
 
     def drain(self) -> None:
         """Send nothing more, and do not wait long for a store that is away; what was sent still commits."""

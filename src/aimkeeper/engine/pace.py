@@ -27,6 +27,11 @@ class Pace:
         self._filled_at = clock.monotonic()
 
     @property
+    def fleet_rate(self) -> float:
+        """What the whole fleet may start per second."""
+        return self._fleet_rate
+
+    @property
     def rate(self) -> float:
         """This process's part, per second."""
         return self._fleet_rate / self._share * self._limit * self._slowed

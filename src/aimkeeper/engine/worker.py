@@ -11,6 +11,7 @@ from aimkeeper.core.fleet import Fleet
 from aimkeeper.core.outcome import LONGEST_RETRY_AFTER
 from aimkeeper.core.session import Session
 from aimkeeper.engine.keeper import Keeper
+from aimkeeper.engine.watch import Watch
 
 if TYPE_CHECKING:
     from aimkeeper.store.store import Store
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 # It looks about itself this often, whatever else happens: other processes store sessions too, or die.
 TICK_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 60.0
-# On one machine, an owner with a claim this much older than the upstream timeout is stopped, not busy.
-STUCK_SECONDS = 60.0
 # Two clocks that part by more than this since the last tick did not drift: one was set, or the machine slept.
 JUMP_SECONDS = 2.0
 
@@ -58,6 +57,7 @@ class Worker:
         self._probe: asyncio.Task[Session | None] | None = None
         self._tick_due = self._clock.monotonic()
         self._housekeeping_due = self._clock.monotonic()
+        self._watch = Watch(keeper.store, keeper.policy, keeper.pace.fleet_rate)
         self._offsets = self._clock_offsets()
         self._keyed = keeper.owner
         self.ticked_at: float | None = None
@@ -166,8 +166,7 @@ class Worker:
         await self._mind_the_keys()
         # Before anybody's claims are put in doubt: a fresh token somebody left behind settles the doubt.
         await self._store.replay_spool(self._keeper.policy, self._keeper.new_id)
-        timeout = self._keeper.policy.upstream_timeout.total_seconds()
-        self._keeper.hearers.tell(*await owners.reap(stuck_before=self._clock.monotonic() - timeout - STUCK_SECONDS))
+        await self._keeper.bury()
         workers = len(await owners.living_workers())
         self._keeper.pace.share_among(workers)
         self._keeper.login_pace.share_among(workers)
@@ -190,6 +189,7 @@ class Worker:
             self._keeper.hearers.tell(*await self._store.wipe(keep_rows=self._keep_rows))
         await self._store.prune(events_before=self._store.now() - self._history)
         await self._retriage()
+        self._keeper.hearers.tell(*await self._watch.look())
 
     async def _mind_the_clock(self) -> None:
         """Notice that the wall clock was set, or that the machine slept, and judge anew what is due."""

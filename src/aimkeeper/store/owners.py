@@ -174,6 +174,7 @@ class Owners(ABC):
         await tx.row("free_ended_claims_of", owner=owner)
         doubted = await tx.rows("doubt_claims_of", owner=owner, now=rows.micros(now))
         await tx.row("free_logins_of", owner=owner)
+        await tx.row("free_outbox_of", owner=owner)
         events = [
             Event(
                 kind=EventKind.IN_DOUBT,

@@ -14,6 +14,7 @@ from aimkeeper.core.policy import Policy, event
 from aimkeeper.core.session import Cause, Handout, Secrets, Session, SessionKey, Status
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.store import rows
+from aimkeeper.store.alarms import Alarms
 from aimkeeper.store.backend import Backend, Collision, Transaction
 from aimkeeper.store.claims import Claims
 from aimkeeper.store.commits import GroupCommit, Result, event_from, event_params
@@ -21,6 +22,7 @@ from aimkeeper.store.fleet import FleetState
 from aimkeeper.store.http import ForHttp
 from aimkeeper.store.keyring import Keyring, Sealers
 from aimkeeper.store.logins import Logins
+from aimkeeper.store.outbox import Outbox
 from aimkeeper.store.owners import Owners
 from aimkeeper.store.rekey import Rekeying
 from aimkeeper.store.replay import replay
@@ -53,6 +55,8 @@ class Store:
         self.fleet = FleetState(backend, clock)
         self.whole = Whole(backend, self.fleet, clock)
         self.logins = Logins(backend)
+        self.outbox = Outbox(backend, clock)
+        self.alarms = Alarms(backend, clock)
         self.sign_ins = SignIns(backend, clock)
         self.http = ForHttp(backend, clock, lambda: self._sealer)
         self.spool = Spool(spool_folder, lambda: self._sealer)

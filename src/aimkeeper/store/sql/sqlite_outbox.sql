@@ -1,0 +1,48 @@
+-- Channels of notifications, and alarms of the whole fleet. Written as `sqlite.sql` says.
+
+-- name: enter_outbox
+-- A channel that was never heard of begins with what happens from now on.
+INSERT INTO outbox (channel, epoch, place, created_at) VALUES (:channel, :epoch, :place, :now)
+ON CONFLICT (channel) DO NOTHING;
+
+-- name: outbox
+SELECT channel, owner, epoch, place, until_epoch, until_place, attempt, not_before, told_at, problem, created_at
+  FROM outbox WHERE channel = :channel;
+
+-- name: all_of_outbox
+SELECT channel, owner, epoch, place, until_epoch, until_place, attempt, not_before, told_at, problem, created_at
+  FROM outbox ORDER BY channel;
+
+-- name: take_outbox
+-- No row back: another process tells.
+UPDATE outbox SET owner = :owner WHERE channel = :channel AND (owner IS NULL OR owner = :owner) RETURNING channel;
+
+-- name: write_outbox
+-- No row back: another process tells now.
+UPDATE outbox SET
+  epoch = :epoch, place = :place, until_epoch = :until_epoch, until_place = :until_place, attempt = :attempt,
+  not_before = :not_before, told_at = :told_at, problem = :problem
+ WHERE channel = :channel AND owner = :owner RETURNING channel;
+
+-- name: leave_outbox
+UPDATE outbox SET owner = NULL WHERE channel = :channel AND owner = :owner;
+
+-- name: free_outbox_of
+-- A dead process tells nobody anything.
+UPDATE outbox SET owner = NULL WHERE owner = :owner;
+
+-- name: beat_outbox
+-- For what is told at intervals. No row back: some process did so lately.
+UPDATE outbox SET told_at = :now
+ WHERE channel = :channel AND (told_at IS NULL OR told_at <= :before) RETURNING channel;
+
+-- name: raise_alarm
+-- No row back: it is raised already.
+INSERT INTO alarms (what, raised_at) VALUES (:what, :now) ON CONFLICT (what) DO NOTHING RETURNING what;
+
+-- name: clear_alarm
+-- No row back: nobody raised it, or it was cleared already.
+DELETE FROM alarms WHERE what = :what RETURNING raised_at;
+
+-- name: alarms
+SELECT what, raised_at FROM alarms;
