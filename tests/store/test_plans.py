@@ -10,7 +10,7 @@ from aimkeeper.store.queries import load
 from aimkeeper.store.sqlite import Sqlite
 
 # Tables that stay small, whatever the number of sessions.
-SMALL = {"owners", "status_counts", "sign_ins", "fleet", "meta", "CONSTANT"}
+SMALL = {"outbox", "alarms", "owners", "status_counts", "sign_ins", "fleet", "meta", "CONSTANT"}
 # An index that holds only the few: to read all of it is to read what was asked for.
 FEW = {"auth_sessions_failing"}
 

@@ -113,6 +113,13 @@ _KINDS: Mapping[EventKind, _Kind] = {
         "Their ends are held back. If it does not recover, decide: aimkeeper verdicts list.",
         "Too many sessions were told to log out within a minute",
     ),
+    EventKind.STORE_COPIED: _Kind(
+        Level.BAD,
+        "Nothing is kept: this database was restored or copied",
+        "Nothing is kept: this database was restored or copied",
+        "Make sure that the other one is at rest, then: aimkeeper db take-over.",
+        "Its tokens may be spent elsewhere, so nothing is sent",
+    ),
     EventKind.RELOGIN_FAILED: _Kind(
         Level.WARNING,
         "A session could not be logged in again",
