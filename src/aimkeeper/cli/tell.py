@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(notify, name="notify")
 
 
-@notify.command("test", help="Send a message to everybody who is set up to be told, and say what came of it.")
+@notify.command("test", help="Send a message to everybody who is to be told now.")
 def notify_test(as_json: AsJson = False) -> None:
     import asyncio
 
