@@ -79,7 +79,7 @@ class Outbox:
     async def leave(self, channel: str, owner: str) -> None:
         """Tell no more."""
         async with self._backend.transaction() as tx:
-            await tx.row("leave_outbox", channel=channel, owner=owner)
+            await tx.row("give_up_outbox", channel=channel, owner=owner)
 
     async def write(self, box: Box, owner: str) -> bool:
         """Write how far the channel has got; False when *owner* is not the one who tells any more."""

@@ -50,8 +50,9 @@ OTHERS = (
     Load("leave_tickets", "carry_tickets"),
     Load("leave_tallies", "carry_tallies"),
 )
-# Not carried: who was at work there, tries that were counted within minutes, links that are good for ten of them.
-LEFT_BEHIND = frozenset(("meta", "fleet", "owners", "status_counts", "limits", "sign_ins"))
+# Not carried: who was at work there, tries that were counted within minutes, links that are good for ten of them, and
+# how far each channel was told, in places of the old feed.
+LEFT_BEHIND = frozenset(("meta", "fleet", "owners", "status_counts", "limits", "sign_ins", "outbox", "alarms"))
 
 
 class Whole:

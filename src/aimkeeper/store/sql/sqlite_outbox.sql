@@ -24,7 +24,7 @@ UPDATE outbox SET
   not_before = :not_before, told_at = :told_at, problem = :problem
  WHERE channel = :channel AND owner = :owner RETURNING channel;
 
--- name: leave_outbox
+-- name: give_up_outbox
 UPDATE outbox SET owner = NULL WHERE channel = :channel AND owner = :owner;
 
 -- name: free_outbox_of
