@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -198,8 +198,12 @@ def test_whatever_is_done_and_whatever_goes_wrong_no_secret_is_told_or_written(t
     assert json.loads(given)["token"] in minted
     program.run("exec", f"ana@example.com#{F}", "--", "true")
     program.run("credentials", f"ana@example.com#{F}", "--min-slack", "2h")
+    lent = json.loads(program.run("lend", f"ana@example.com#{F}", "--json", secret_output=True))
+    evidence.planted.add(lent["bearer"])
+    assert "bearer_issued" in program.run("history", f"ana@example.com#{F}")
 
-    serve_for_a_while(program, sim, evidence, json.loads(given))
+    serve_for_a_while(program, sim, evidence, json.loads(given), lent)
+    assert "Revoked 2 bearers" in program.run("lend", f"ana@example.com#{F}", "--revoke")
 
     # What is left on the disk; positive first: the search does see what lies there.
     stored = {path: path.read_bytes().decode("latin-1") for path in program.data.rglob("*") if path.is_file()}
@@ -210,7 +214,7 @@ def test_whatever_is_done_and_whatever_goes_wrong_no_secret_is_told_or_written(t
     assert evidence.leaks() == []
 
 
-def serve_for_a_while(program: Program, sim: Simulator, evidence: Evidence, held: dict) -> None:
+def serve_for_a_while(program: Program, sim: Simulator, evidence: Evidence, held: dict, lent: dict) -> None:
     """The HTTP API beside a worker at its most talkative; faults in between; a death."""
     server = program.start("serve", "--port", "0")
     written: list[str] = []
@@ -233,6 +237,12 @@ def serve_for_a_while(program: Program, sim: Simulator, evidence: Evidence, held
     ask(evidence, f"{url}/sign-in/{code}")
     ask(evidence, f"{url}/api/cron/refresh-tokens", by=CRON, body={})
     ask(evidence, f"{url}/api/cron/refresh-tokens", by=OPERATOR + "x", body={})
+    own = url + urlsplit(lent["url"]).path
+    second = ask(evidence, own.replace("/credentials", "/bearers"), by=OPERATOR, body={}, secret_answer=True)
+    evidence.planted.add(json.loads(second)["bearer"])
+    assert json.loads(ask(evidence, own, by=lent["bearer"], secret_answer=True))["success"]
+    ask(evidence, f"{own}?min_slack={lent['bearer']}", by=lent["bearer"])
+    ask(evidence, own.replace("/credentials", "/bearers"), by=lent["bearer"], body={})
     for fault in ("reset_after", "truncated", "rate_limited", "bad_json"):
         sim.next(fault, times=2)
     sim.kill("berta@example.com", H)

@@ -17,6 +17,7 @@ from aimkeeper.core.policy import AT_RISK_AFTER, MEAN_SHARE, Policy
 from aimkeeper.core.session import Session, SessionKey, split_key
 from aimkeeper.core.token import Fingerprint, parse_fingerprint
 from aimkeeper.engine.audit import Audit
+from aimkeeper.engine.bots import Bots
 from aimkeeper.engine.entry import Entry
 from aimkeeper.engine.holders import Holders
 from aimkeeper.engine.keeper import Keeper
@@ -99,6 +100,7 @@ class Service:
         self.policy = keeper.policy
         self.clock = surroundings.clock
         self.audit = Audit(keeper)
+        self.bots = Bots(store, self.audit)
         self.refresher = Refresher(keeper, self.audit)
         self.holders = Holders(keeper, self.refresher)
         self.verdicts = Verdicts(keeper)

@@ -96,6 +96,13 @@ CASES = {
     "a format that is none": Case("credentials a@b.c --format xml", r"--format must be one of header, json, .*'xml'"),
     "a duration of rubbish": Case("credentials a@b.c --min-slack soon", r"--min-slack must be a duration like 90s"),
     "a duration without a unit": Case("exec --min-slack 10 a@b.c -- true", r"--min-slack must be a duration like"),
+    "too short a time to lend for": Case("lend a@b.c --for 59s", r"--for must be from 1m to 365d\."),
+    "too long a time to lend for": Case("lend a@b.c --for 366d", r"--for must be from 1m to 365d\."),
+    "a time to lend for without a unit": Case("lend a@b.c --for 30", r"--for must be a duration like 90s"),
+    "an address to lend at with a password": Case(
+        "lend a@b.c --url https://u:p@keeper.example.com", r"--url must be an http or https address, without a password"
+    ),
+    "to lend and to end it at once": Case("lend a@b.c --revoke --for 1h", r"--revoke ends what was lent: leave --for"),
     "an endless duration": Case("credentials a@b.c --min-slack 99999999999d", r"--min-slack is too long"),
     "an address to listen on": Case("worker --listen 9100", r"--listen must be HOST:PORT, like .*'9100'"),
     "a port to listen on": Case("worker --listen h:99999", r"--listen must be HOST:PORT, like .*'h:99999'"),
@@ -317,7 +324,7 @@ def test_an_ambiguous_name_lists_those_it_may_mean(terminal, upstream):
     assert terminal.run("show", names[1]).status == 0
 
 
-@pytest.mark.parametrize("command", ["check", "credentials", "exec"])
+@pytest.mark.parametrize("command", ["check", "credentials", "exec", "lend"])
 def test_a_session_that_has_ended_is_told_as_such(terminal, upstream, command):
     name = terminal.log_in()
     terminal.run("logout", name)

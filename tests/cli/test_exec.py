@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from aimkeeper.cli import lend
+from aimkeeper.cli import beside
 from aimkeeper.simulator import Rules
 
 F = "f" * 50
@@ -288,7 +288,7 @@ def test_a_session_that_can_t_be_had_is_told_as_ever_and_no_server_is_left(termi
 def lenders_for(pid):
     """Processes that lend to *pid*."""
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if line.endswith(f"-m aimkeeper.cli.lend {pid}")]
+    return [line for line in listed.splitlines() if line.endswith(f"-m aimkeeper.cli.beside {pid}")]
 
 
 # ---------------------------------------------------------------- how the end of a process is noticed
@@ -298,16 +298,16 @@ def lenders_for(pid):
 def test_the_end_of_a_process_is_noticed(monkeypatch, has_descriptors):
     if not has_descriptors:
         monkeypatch.delattr(os, "pidfd_open", raising=False)
-    monkeypatch.setattr(lend, "LOOK_MS", 5)
+    monkeypatch.setattr(beside, "LOOK_MS", 5)
     process = subprocess.Popen(["sleep", "60"])
-    descriptor = lend.descriptor_of(process.pid)
+    descriptor = beside.descriptor_of(process.pid)
     orders, giver = os.pipe()
     os.close(giver)  # whoever started us became the command
     assert (descriptor is not None) == (has_descriptors and hasattr(os, "pidfd_open"))
 
     process.kill()
     process.wait()
-    lend.wait_for_end(process.pid, descriptor, orders)
+    beside.wait_for_end(process.pid, descriptor, orders)
 
     os.close(orders)
     if descriptor is not None:
@@ -316,9 +316,9 @@ def test_the_end_of_a_process_is_noticed(monkeypatch, has_descriptors):
 
 def test_an_order_to_stop_is_obeyed_though_the_process_lives():
     orders, giver = os.pipe()
-    os.write(giver, lend.STOP)
+    os.write(giver, beside.STOP)
 
-    lend.wait_for_end(os.getpid(), lend.descriptor_of(os.getpid()), orders)
+    beside.wait_for_end(os.getpid(), beside.descriptor_of(os.getpid()), orders)
 
     for descriptor in (orders, giver):
         os.close(descriptor)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from aimkeeper import KeptAuth, RequestsAuth, errors
-from aimkeeper.cli.lend import Lender, path_of
+from aimkeeper.cli.beside import Lender, path_of
 
 EMAIL = "ana@example.com"
 FINGERPRINT = "f" * 50
@@ -135,6 +135,35 @@ def own(home, site, monkeypatch, tmp_path):
 @pytest.mark.parametrize("kind", [KeptAuth, RequestsAuth])
 def test_a_program_under_exec_uses_the_address_it_was_lent(own, site, kind):
     assert kind(EMAIL, url=own, key="a bearer").credentials().token == site.truth.token
+
+
+@pytest.fixture
+def bearer(home):
+    """What `aimkeeper lend` prints for a bot on another machine."""
+
+    async def work(service):
+        return await service.bots.lend(await service.find(EMAIL), timedelta(days=30), by="a test")
+
+    return home.do(work).bearer
+
+
+@pytest.mark.parametrize("kind", [KeptAuth, RequestsAuth])
+def test_a_bot_elsewhere_uses_what_it_was_lent_and_no_key(keeper, home, site, bearer, kind):
+    url = f"{keeper.url}{path_of(the_id(home))}"
+
+    assert kind(EMAIL, url=url, key=bearer).credentials().token == site.truth.token
+
+
+def test_a_bot_elsewhere_is_told_when_what_it_was_lent_is_good_for_nothing_any_more(keeper, home, bearer):
+    url = f"{keeper.url}{path_of(the_id(home))}"
+
+    async def revoke(service):
+        return await service.bots.revoke(await service.find(EMAIL), by="a test")
+
+    assert home.do(revoke) == 1
+    with pytest.raises(errors.ConfigError, match=r"does not take this key: .* what `aimkeeper lend` printed") as told:
+        KeptAuth(EMAIL, url=url, key=bearer).credentials()
+    assert bearer not in str(told.value)
 
 
 @pytest.mark.parametrize("who", ["berta@example.com", f"{EMAIL}#{'g' * 50}"])

@@ -51,10 +51,10 @@ async def test_every_ticket_is_another_and_opens_in_every_process(house, store):
 
 async def test_a_ticket_of_one_kind_is_none_of_the_other(house, store):
     [session] = await house.fleet(store, 1)
-    member, child = await store.http.members.issue(session.id, HOUR), await store.http.children.issue(session.id, HOUR)
+    member, bot = await store.http.members.issue(session.id, HOUR), await store.http.bots.issue(session.id, HOUR)
 
-    assert await store.http.children.session_of(member) is None
-    assert await store.http.members.session_of(child) is None
+    assert await store.http.bots.session_of(member) is None
+    assert await store.http.members.session_of(bot) is None
 
 
 async def test_a_ticket_that_is_revoked_opens_nothing_and_the_others_still_do(house, store):
@@ -64,15 +64,16 @@ async def test_a_ticket_that_is_revoked_opens_nothing_and_the_others_still_do(ho
 
     await store.http.members.revoke(revoked)
     opened = [await store.http.members.session_of(secret) for secret in (revoked, kept, elsewhere)]
-    await store.http.members.revoke_all(one.id)
+    count = await store.http.members.revoke_all(one.id)
 
     assert opened == [None, one.id, other.id]
+    assert (count, await store.http.members.revoke_all(one.id)) == (1, 0)
     assert [await store.http.members.session_of(secret) for secret in (kept, elsewhere)] == [None, other.id]
 
 
 async def test_a_session_keeps_its_twenty_youngest_tickets_of_a_kind(house, store):
     [session] = await house.fleet(store, 1)
-    child = await store.http.children.issue(session.id, HOUR)
+    bot = await store.http.bots.issue(session.id, HOUR)
     secrets = []
     for _ in range(25):
         house.clock.advance(1)
@@ -81,7 +82,7 @@ async def test_a_session_keeps_its_twenty_youngest_tickets_of_a_kind(house, stor
     opened = [await store.http.members.session_of(secret) for secret in secrets]
 
     assert opened == [None] * 5 + [session.id] * 20
-    assert await store.http.children.session_of(child) == session.id
+    assert await store.http.bots.session_of(bot) == session.id
 
 
 async def test_a_session_that_is_forgotten_takes_its_tickets_with_it(house, store):
@@ -93,20 +94,31 @@ async def test_a_session_that_is_forgotten_takes_its_tickets_with_it(house, stor
     assert house.ask("SELECT count(*) FROM tickets") == [(0,)]
 
 
+async def test_a_session_that_its_owner_ended_takes_its_tickets_with_it_and_no_others(house, store):
+    one, other = await house.fleet(store, 2)
+    gone = {kind: await kind.issue(one.id, HOUR) for kind in (store.http.members, store.http.bots)}
+    kept = await store.http.bots.issue(other.id, HOUR)
+
+    await store.end(one.id, Cause.LOGGED_OUT_HERE, store.now() + HOUR)
+
+    assert [await kind.session_of(secret) for kind, secret in gone.items()] == [None, None]
+    assert await store.http.bots.session_of(kept) == other.id
+
+
 async def test_tickets_that_are_too_old_are_cleared_away(house, store):
     [session] = await house.fleet(store, 1)
     await store.http.members.issue(session.id, MINUTE)
     house.clock.advance(61)
 
-    await store.http.children.issue(session.id, MINUTE)
+    await store.http.bots.issue(session.id, MINUTE)
 
-    assert house.ask("SELECT kind FROM tickets") == [("exec",)]
+    assert house.ask("SELECT kind FROM tickets") == [("bot",)]
 
 
 async def test_of_a_ticket_nothing_but_its_hash_is_on_the_disk(house, store):
     [session] = await house.fleet(store, 1)
 
-    secret = await store.http.children.issue(session.id, HOUR)
+    secret = await store.http.bots.issue(session.id, HOUR)
 
     assert secret.encode() not in house.on_disk()
 

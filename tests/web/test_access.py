@@ -45,7 +45,7 @@ async def test_the_scheme_of_a_bearer_may_be_written_in_small_letters(house):
         (
             "GET",
             "/api/sessions/x/credentials",
-            "send the operator's key or the bearer `exec` gave you as a bearer.",
+            "send the operator's key or what `aimkeeper lend` printed as a bearer.",
         ),
     ],
 )

@@ -125,6 +125,9 @@ WRITES = [
     if method in ("POST", "DELETE") and path.startswith(("/api/sessions", "/api/verdicts", "/api/pause", "/api/resume"))
 ]
 
+# What the operator's own page may not do either, with whatever token.
+BY_KEY_ONLY = "/api/sessions/{id}/bearers"
+
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
 async def test_a_hostile_page_changes_nothing_even_in_a_browser_that_sends_every_cookie_along(house, method, path):
@@ -145,7 +148,8 @@ async def test_a_hostile_page_changes_nothing_even_in_a_browser_that_sends_every
         for kind in (*FORMS, "application/json")
     ]
 
-    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, "csrf")}
+    refusal = (401, "unauthorized") if path == BY_KEY_ONLY else (403, "csrf")
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {refusal}
     assert not any("access-control-allow-origin" in answer.headers for answer in answers)
     assert len(await house.service.store.page(None, 10)) == 1
     assert (await house.service.store.get(session.id)).status is Status.ACTIVE
@@ -263,12 +267,12 @@ async def test_no_header_is_smuggled_in_by_what_somebody_gives_himself_for(house
     assert await house.service.store.page(None, 10) == []
 
 
-# ---------------------------------------------------------------- exec's bearer
+# ---------------------------------------------------------------- a bot's bearer
 
 
-async def test_a_program_s_bearer_opens_its_own_session_and_no_other(house):
+async def test_a_bot_s_bearer_opens_its_own_session_and_no_other(house):
     ana, berta = await house.log_in(), await house.log_in("berta@example.com")
-    bearer = await house.service.store.http.children.issue(ana.id, timedelta(hours=1))
+    bearer = await house.service.store.http.bots.issue(ana.id, timedelta(hours=1))
 
     own = await house.ask("GET", f"/api/sessions/{ana.id}/credentials", by=bearer)
     other = await house.ask("GET", f"/api/sessions/{berta.id}/credentials", by=bearer)
@@ -279,17 +283,19 @@ async def test_a_program_s_bearer_opens_its_own_session_and_no_other(house):
     assert berta.token.text not in other.text
 
 
-@pytest.mark.parametrize("how", ["its time is over", "its program has ended", "its session is forgotten"])
-async def test_a_program_s_bearer_ends_with_its_time_its_program_and_its_session(house, how):
+@pytest.mark.parametrize("how", ["its time is over", "it is revoked", "its session is logged out", "it is forgotten"])
+async def test_a_bot_s_bearer_ends_with_its_time_and_its_session_and_when_it_is_revoked(house, how):
     session = await house.log_in()
-    bearer = await house.service.store.http.children.issue(session.id, timedelta(minutes=5))
+    bearer = await house.service.store.http.bots.issue(session.id, timedelta(minutes=5))
     path = f"/api/sessions/{session.id}/credentials"
     before = await house.ask("GET", path, by=bearer)
 
     if how == "its time is over":
         house.clock.advance(301)
-    elif how == "its program has ended":
-        await house.service.store.http.children.revoke(bearer)
+    elif how == "it is revoked":
+        await house.service.store.http.bots.revoke(bearer)
+    elif how == "its session is logged out":
+        await house.service.entry.log_out(session)
     else:
         await house.service.entry.forget(session)
 
@@ -297,13 +303,13 @@ async def test_a_program_s_bearer_ends_with_its_time_its_program_and_its_session
     assert (await house.ask("GET", path, by=bearer)).status_code == 401
 
 
-async def test_of_a_program_s_bearer_the_store_knows_the_hash_only(house):
+async def test_of_a_bot_s_bearer_the_store_knows_the_hash_only(house):
     session = await house.log_in()
-    bearer = await house.service.store.http.children.issue(session.id, timedelta(minutes=5))
+    bearer = await house.service.store.http.bots.issue(session.id, timedelta(minutes=5))
 
     stored = b"".join(path.read_bytes() for path in house.folder.rglob("*") if path.is_file())
 
-    assert bearer.startswith("aimkeeper-exec-")
+    assert bearer.startswith("aimkeeper-bot-")
     assert bearer.encode() not in stored
 
 

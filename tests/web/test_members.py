@@ -260,11 +260,11 @@ async def test_no_get_by_cookie_changes_the_session(house, session):
     assert house.sim.totals.requests["/api/tokenUpdate"] == 0
 
 
-async def test_exec_s_bearers_and_members_cookies_are_of_different_kinds(house, session):
-    child = await house.service.store.http.children.issue(session.id, timedelta(hours=1))
+async def test_bots_bearers_and_members_cookies_are_of_different_kinds(house, session):
+    bot = await house.service.store.http.bots.issue(session.id, timedelta(hours=1))
     member = (await house.member(session))["cookie"].partition("=")[2]
 
-    by_child = await house.ask("GET", SESSION, headers={"cookie": f"{MEMBER_COOKIE}={child}"})
+    by_bot = await house.ask("GET", SESSION, headers={"cookie": f"{MEMBER_COOKIE}={bot}"})
     by_member = await house.ask("GET", f"/api/sessions/{session.id}/credentials", by=member)
 
-    assert (by_child.status_code, by_member.status_code) == (401, 401)
+    assert (by_bot.status_code, by_member.status_code) == (401, 401)

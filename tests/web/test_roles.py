@@ -31,8 +31,14 @@ async def member_without(house):
 
 
 async def revoked(house):
-    secret = await house.service.store.http.children.issue(house.session.id, HOUR)
-    await house.service.store.http.children.revoke(secret)
+    secret = await house.service.store.http.bots.issue(house.session.id, HOUR)
+    await house.service.store.http.bots.revoke(secret)
+    return await bearer(secret)
+
+
+async def expired(house):
+    secret = await house.service.store.http.bots.issue(house.session.id, timedelta(seconds=1))
+    house.clock.advance(1)
     return await bearer(secret)
 
 
@@ -52,10 +58,11 @@ CALLERS = {
     "member": lambda house: house.member(house.session),
     "member without his token": member_without,
     "a member nobody knows": lambda house: whole({"cookie": f"{MEMBER_COOKIE}={'A' * 43}"}),
-    "exec": lambda house: house.lent(house.session),
-    "exec for another session": lambda house: house.lent(house.other),
-    "exec whose program has ended": revoked,
-    "exec's bearer as a member's cookie": lambda house: house.lent_as_cookie(house.session),
+    "bot": lambda house: house.lent(house.session),
+    "bot of another session": lambda house: house.lent(house.other),
+    "bot whose bearer was revoked": revoked,
+    "bot whose bearer is too old": expired,
+    "a bot's bearer as a member's cookie": lambda house: house.lent_as_cookie(house.session),
 }
 EVERYBODY = set(CALLERS)
 OPERATOR, CRON = {"operator"}, {"cron"}
@@ -97,7 +104,9 @@ MAY = {
     "GET /api/sessions/{id}": OPERATOR | PAGE_READS,
     "DELETE /api/sessions/{id}": OPERATOR | PAGE_WRITES,
     "GET /api/sessions/{id}/rotations": OPERATOR | PAGE_READS,
-    "GET /api/sessions/{id}/credentials": OPERATOR | {"exec"},
+    "GET /api/sessions/{id}/credentials": OPERATOR | {"bot"},
+    "POST /api/sessions/{id}/bearers": OPERATOR,
+    "DELETE /api/sessions/{id}/bearers": OPERATOR,
     "POST /api/sessions/{id}/rotate": OPERATOR | PAGE_WRITES,
     "POST /api/sessions/{id}/check": OPERATOR | PAGE_WRITES,
     "POST /api/sessions/{id}/revive": OPERATOR | PAGE_WRITES,
@@ -127,10 +136,10 @@ async def house(house):
     house.other = await house.log_in("berta@example.com")
 
     async def lent(session):
-        return await bearer(await house.service.store.http.children.issue(session.id, HOUR))
+        return await bearer(await house.service.store.http.bots.issue(session.id, HOUR))
 
     async def lent_as_cookie(session):
-        return {"cookie": f"{MEMBER_COOKIE}={await house.service.store.http.children.issue(session.id, HOUR)}"}
+        return {"cookie": f"{MEMBER_COOKIE}={await house.service.store.http.bots.issue(session.id, HOUR)}"}
 
     house.lent, house.lent_as_cookie = lent, lent_as_cookie
     return house
@@ -184,7 +193,7 @@ async def test_without_an_operator_s_key_its_routes_say_what_to_set(house, route
     assert "AIMKEEPER_API_KEY" in answers[0].json()["error"]
 
 
-async def test_without_an_operator_s_key_cron_members_and_exec_go_on(house):
+async def test_without_an_operator_s_key_cron_members_and_bots_go_on(house):
     house.app(keys=())
 
     told = [

@@ -98,10 +98,10 @@ def _lender() -> "Iterator[Popen[bytes]]":
     """
     from subprocess import DEVNULL, PIPE, Popen
 
-    from aimkeeper.cli.lend import STOP
+    from aimkeeper.cli.beside import STOP
 
     # -P: what lies in the folder we are called from is not ours to import.
-    ourselves = [sys.executable, "-P", "-m", "aimkeeper.cli.lend", str(os.getpid())]
+    ourselves = [sys.executable, "-P", "-m", "aimkeeper.cli.beside", str(os.getpid())]
     with Popen(  # noqa: S603
         ourselves, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True, bufsize=0
     ) as started:
@@ -116,7 +116,7 @@ def _lent(lender: "Popen[bytes]", session_id: str) -> dict[str, str]:
     """What the command must know of the server that lends it this session."""
     import secrets
 
-    from aimkeeper.cli.lend import BEARER_PREFIX, path_of
+    from aimkeeper.cli.beside import BEARER_PREFIX, path_of
 
     bearer = BEARER_PREFIX + secrets.token_urlsafe(32)
     with suppress(BrokenPipeError):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from aimkeeper import __version__
-from aimkeeper.cli import database, decide, enter, give, keep, keys, look, operate, play, rotate, tell, workers
+from aimkeeper.cli import database, decide, enter, give, keep, keys, lend, look, operate, play, rotate, tell, workers
 from aimkeeper.cli.terminal import ReaderLeft, complain, say
 from aimkeeper.core import errors
 
@@ -58,7 +58,7 @@ def _main(
     pass
 
 
-for family in (keep, enter, look, rotate, decide, give, play, workers, tell, operate, keys, database):
+for family in (keep, enter, look, rotate, decide, give, lend, play, workers, tell, operate, keys, database):
     family.register(app)
 
 

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
@@ -13,13 +12,13 @@ from aimkeeper.client.credentials import Credentials
 from aimkeeper.core import errors
 from aimkeeper.core.cookies import Cookie
 from aimkeeper.core.session import Session, normal_email, split_key
-from aimkeeper.core.values import say_duration, web_address
+from aimkeeper.core.values import is_here, say_duration, web_address
 from aimkeeper.service import Service, open_service
 from aimkeeper.settings import Settings, load
 
 # The service itself waits up to 25 s for AimHarder, and some more for its commit.
 ANSWER_SECONDS = 45.0
-# An address that ends so is one session's own; `aimkeeper exec` gives such a one to its command.
+# An address that ends so is one session's own: `aimkeeper lend` and `aimkeeper exec` give such ones to bots.
 OWN_ADDRESS = "/credentials"
 UNAUTHORIZED, FORBIDDEN, TOO_MANY = 401, 403, 429
 
@@ -70,7 +69,8 @@ class Served:
             raise errors.ConfigError(f"url {error}.") from None
         if not key or not key.isascii() or not key.isprintable():
             raise errors.ConfigError(
-                "key must be the bearer that opens url: the operator's, or AIMKEEPER_CREDENTIALS_BEARER under `exec`."
+                "key must be the bearer that opens url: the operator's, or AIMKEEPER_CREDENTIALS_BEARER of `lend` or "
+                "`exec`."
             )
         self._who = who.strip()
         self._headers = {"authorization": f"Bearer {key}"}
@@ -81,7 +81,7 @@ class Served:
         # As much as a rotation gave the last time: nothing but a new one has that.
         slack = self._life if renews and self._life else min_slack
         # A proxy for AimHarder's sake is none for a service on this machine.
-        with httpx.Client(headers=self._headers, timeout=ANSWER_SECONDS, trust_env=not _is_here(self._url)) as http:
+        with httpx.Client(headers=self._headers, timeout=ANSWER_SECONDS, trust_env=not is_here(self._url)) as http:
             if not self._place:
                 self._place = f"{self._url}/api/sessions/{quote(self._find(http), safe='')}/credentials"
             answer = self._get(http, self._place, {"min_slack": say_duration(slack)})
@@ -178,14 +178,6 @@ def _alive(cookies: tuple[Cookie, ...], now: datetime) -> tuple[Cookie, ...]:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _why(error: httpx.HTTPError) -> str:

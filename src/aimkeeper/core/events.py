@@ -25,6 +25,8 @@ class EventKind(StrEnum):
     SETREFRESH_FAILED = "setrefresh_failed"  # the login stands, its setrefresh was given up
     HOLDER_CONFLICT = "holder_conflict"  # two parties use one session's tokens
     CREDENTIALS_READ = "credentials_read"  # somebody was handed live credentials
+    BEARER_ISSUED = "bearer_issued"  # a bot was lent the session's credentials: by what, and until when
+    BEARERS_REVOKED = "bearers_revoked"  # and no bot is any more; how many bearers there were
     CLAIMED = "claimed"  # a browser that held the session's cookie became its member here
     OPERATOR_ACTED = "operator_acted"  # an operator did something over HTTP; what, and by bearer or page
     SIGNED_IN = "signed_in"  # the operator's page was opened, by link or by key

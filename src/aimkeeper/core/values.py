@@ -7,7 +7,7 @@ Each reader takes any text, and raises a `ValueError` that says what it must be,
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?", re.ASCII)
@@ -131,6 +131,15 @@ def service_addresses(text: str) -> tuple[str, ...]:
     if not found or not all(_ADDRESS.match(part) and part.isprintable() for part in found):
         raise ValueError("must be addresses like tgram://bottoken/ChatID, parted by commas")
     return found
+
+
+def is_here(address: str) -> bool:
+    """Whether *address*, of a web server, is one of this machine's own: no other machine reaches it."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def plain(text: str) -> str:

@@ -25,7 +25,7 @@ class ForHttp:
 
     Attributes:
         members: Cookies of members' browsers.
-        children: Bearers of programs that `exec` runs.
+        bots: Bearers lent to bots on other machines.
         limits: Counted tries.
         feed: Events in order.
     """
@@ -35,7 +35,7 @@ class ForHttp:
         self._sealer = sealer
         self._by_id = Trips(backend, "each_session", "id")
         self.members = Tickets(backend, clock, "member")
-        self.children = Tickets(backend, clock, "exec", prefix="aimkeeper-exec-")
+        self.bots = Tickets(backend, clock, "bot", prefix="aimkeeper-bot-")
         self.limits = Limits(backend, clock)
         self.feed = Feed(backend)
 

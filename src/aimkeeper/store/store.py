@@ -186,7 +186,7 @@ class Store:
             return await self._by_id(tx, known.id) or again
 
     async def end(self, session_id: str, cause: Cause, wipe_at: datetime) -> Session | None:
-        """End a session by its owner's will: final. Its secrets go at once; what was handed out stays known by hash."""
+        """End a session by its owner's will: final. Secrets and tickets go at once; its tokens stay known by hash."""
         async with self._backend.transaction() as tx:
             row = await tx.row("lock_by_id", id=session_id)
             if row is None:
@@ -201,6 +201,7 @@ class Store:
             wipe = rows.micros(wipe_at)
             await tx.row("end_by_owner", id=session_id, sealed=sealed, cause=cause.value, now=now, wipe_at=wipe)
             await tx.row("delete_spares_of", session_id=session_id)
+            await tx.row("delete_every_ticket_of", session_id=session_id)
             if session.cause is not cause:
                 await self._write(tx, event(EventKind.ENDED, session, self.now(), cause=cause.value))
             return await self._by_id(tx, session_id)

@@ -1,4 +1,4 @@
-"""Tickets: secrets that open one session each, known here by hash only: members' cookies, and the bearers of `exec`."""
+"""Tickets: secrets that open one session each, known here by hash only: members' cookies, and bots' bearers."""
 
 import hashlib
 import secrets
@@ -18,7 +18,7 @@ class Tickets:
     Tickets of one kind.
 
     Args:
-        kind: `member` or `exec`; one of another kind opens nothing here.
+        kind: `member` or `bot`; one of another kind opens nothing here.
         prefix: In front of each secret, so that a scanner of files knows it for one.
     """
 
@@ -33,7 +33,6 @@ class Tickets:
         secret = self._prefix + secrets.token_urlsafe(SECRET_BYTES)
         now = self._clock.now()
         async with self._backend.transaction() as tx:
-            await tx.row("prune_tickets", now=rows.micros(now))
             await tx.row(
                 "insert_ticket",
                 hash=self._hash(secret),
@@ -43,6 +42,8 @@ class Tickets:
                 expires_at=rows.micros(now + lifetime),
             )
             await tx.row("keep_young_tickets", session_id=session_id, kind=self._kind, keep=MOST)
+            # Last, for it waits for nobody: whoever waits for what it locked can't be waited for in turn.
+            await tx.row("prune_tickets", now=rows.micros(now))
         return secret
 
     async def session_of(self, secret: str) -> str | None:
@@ -57,10 +58,10 @@ class Tickets:
         async with self._backend.transaction() as tx:
             await tx.row("delete_ticket", hash=self._hash(secret), kind=self._kind)
 
-    async def revoke_all(self, session_id: str) -> None:
-        """None of this session's opens anything any more."""
+    async def revoke_all(self, session_id: str) -> int:
+        """None of this session's opens anything any more; how many there were."""
         async with self._backend.transaction() as tx:
-            await tx.row("delete_tickets_of", session_id=session_id, kind=self._kind)
+            return len(await tx.rows("delete_tickets_of", session_id=session_id, kind=self._kind))
 
     def _hash(self, secret: str) -> str:
         # Of 256 random bits: a plain hash can't be turned back, and to look one up tells nothing about it.

@@ -34,14 +34,18 @@ class Role(StrEnum):
     PAGE = "page"  # the operator's browser, by cookie: lists and buttons, no secret
     CRON = "cron"  # CRON_SECRET, as a bearer
     MEMBER = "member"  # a member's browser, by cookie: one session
-    EXEC = "exec"  # a program that `exec` runs, by bearer: one session's credentials
+    BOT = "bot"  # a bot on another machine, by the bearer it was lent: one session's credentials
     HERE = "loopback"  # somebody on this machine
     ANYONE = "anyone"
 
 
 # What a caller lacks, as he is told. Bearers are named together.
 _COOKIES = {Role.PAGE: "sign in with a link from `aimkeeper open`", Role.MEMBER: "log in"}
-_BEARERS = {Role.OPERATOR: "the operator's key", Role.CRON: "the cron secret", Role.EXEC: "the bearer `exec` gave you"}
+_BEARERS = {
+    Role.OPERATOR: "the operator's key",
+    Role.CRON: "the cron secret",
+    Role.BOT: "what `aimkeeper lend` printed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Caller:
     Who asks, once he was let in.
 
     Attributes:
-        session_id: The one session he may ask about; None unless member or exec.
+        session_id: The one session he may ask about; None unless member or bot.
         csrf: What his page must send along with a write; None without a cookie.
     """
 
@@ -73,7 +77,7 @@ class Access:
         self._operator_keys = tuple(operator_keys)
         self._cron_secret = cron_secret
         self.terms = terms or Terms()
-        self._by_bearer = {Role.OPERATOR: self._operator, Role.CRON: self._cron, Role.EXEC: self._exec}
+        self._by_bearer = {Role.OPERATOR: self._operator, Role.CRON: self._cron, Role.BOT: self._bot}
         self._by_cookie = {Role.PAGE: self._page, Role.MEMBER: self._member}
 
     async def caller(self, connection: Connection, roles: Sequence[Role]) -> Caller | None:
@@ -127,9 +131,9 @@ class Access:
         good = self._cron_secret is not None and _same(bearer, self._cron_secret)
         return Caller(Role.CRON) if good else None
 
-    async def _exec(self, connection: Connection, bearer: str) -> Caller | None:
-        session_id = await connection.app.state.service.store.http.children.session_of(bearer)
-        return Caller(Role.EXEC, session_id) if session_id else None
+    async def _bot(self, connection: Connection, bearer: str) -> Caller | None:
+        session_id = await connection.app.state.service.store.http.bots.session_of(bearer)
+        return Caller(Role.BOT, session_id) if session_id else None
 
     async def _page(self, connection: Connection, _: str) -> Caller | None:
         value = connection.cookies.get(PAGE_COOKIE, "")

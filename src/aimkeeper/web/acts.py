@@ -1,4 +1,4 @@
-"""What an operator does to one session: adopt, rotate, check, end, revive."""
+"""What an operator does to one session: adopt, rotate, check, end, revive, lend to bots."""
 
 from typing import Any
 
@@ -9,19 +9,23 @@ from aimkeeper.core.begin import read_adoption
 from aimkeeper.core.errors import AimkeeperError
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.session import Session
+from aimkeeper.engine.bots import USUAL_LIFETIME, read_lifetime
 from aimkeeper.engine.passes import PATIENCE
 from aimkeeper.engine.refresh import alive
 from aimkeeper.service import Service, default_fingerprint
 from aimkeeper.web import shapes
 from aimkeeper.web.access import Caller, Role
-from aimkeeper.web.bodies import flag, read_object
-from aimkeeper.web.described import described
+from aimkeeper.web.bodies import flag, read_object, word
+from aimkeeper.web.described import described, iso
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenService
 from aimkeeper.web.sessions import EXAMPLE, find
 from aimkeeper.web.token_update import FINGERPRINT, TOKEN
 from aimkeeper.web.told import told
 
+# Of those who lend and revoke, for the record.
+OVER_HTTP = "HTTP"
+LONGEST_LIFETIME = 100  # characters
 ONE = {"success": True, "session": EXAMPLE}
 GIVEN = {
     "email": "ana@example.com",
@@ -108,7 +112,6 @@ async def end(request: AnyRequest, service: GivenService, session_id: FromPath[s
     session = await find(service, session_id)
     await note(service, request, "end", session)
     ended = await service.entry.log_out(session)
-    await service.store.http.members.revoke_all(session.id)
     return Response({"success": True, "session": described(ended or session)})
 
 
@@ -123,6 +126,42 @@ async def revive(request: AnyRequest, service: GivenService, session_id: FromPat
     revived = await service.verdicts.revive(session)
     await note(service, request, "revive", session)
     return Response({"success": True, "session": described(revived)})
+
+
+@post(
+    "/api/sessions/{session_id:str}/bearers",
+    summary="Lend a session's credentials to a bot",
+    **told(
+        Role.OPERATOR,
+        answer=shapes.Lent,
+        example={"success": True, "bearer": "aimkeeper-bot-…", "expires_at": "2026-01-31T12:00:00.000Z"},
+        status=201,
+        fails=(404, 409, 410),
+        body=shapes.Lifetime,
+        given={"lifetime": USUAL_LIFETIME},
+        optional=True,
+    ),
+)
+async def lend(request: AnyRequest, service: GivenService, session_id: FromPath[str]) -> Response[dict[str, Any]]:
+    """A bearer good for its credentials alone, for 1 minute to 365 days, 30 without a word. It is shown this once."""
+    wanted = (await read_object(request, optional=True)).get("lifetime")
+    try:
+        lifetime = read_lifetime(USUAL_LIFETIME if wanted is None else word(wanted, LONGEST_LIFETIME) or "")
+    except ValueError as error:
+        raise Refused("bad_request", f"lifetime {error}.") from None
+    lent = await service.bots.lend(await find(service, session_id), lifetime, by=OVER_HTTP)
+    return Response({"success": True, "bearer": lent.bearer, "expires_at": iso(lent.until)}, status_code=201)
+
+
+@delete(
+    "/api/sessions/{session_id:str}/bearers",
+    summary="Lend a session to no bot any more",
+    **told(Role.OPERATOR, answer=shapes.Revoked, example={"success": True, "revoked": 1}, fails=(404, 409)),
+)
+async def revoke(service: GivenService, session_id: FromPath[str]) -> Response[dict[str, Any]]:
+    """Every bearer of its bots opens nothing from now on; `revoked`: how many there were."""
+    count = await service.bots.revoke(await find(service, session_id), by=OVER_HTTP)
+    return Response({"success": True, "revoked": count})
 
 
 async def note(service: Service, request: AnyRequest, act: str, session: Session | None = None) -> None:

@@ -39,6 +39,8 @@ ROUTES = [
     acts.check,
     acts.end,
     acts.revive,
+    acts.lend,
+    acts.revoke,
     fleet.status,
     fleet.verdicts,
     fleet.accept,

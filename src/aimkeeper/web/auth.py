@@ -195,7 +195,6 @@ async def own(service: Service, caller: Caller) -> Session:
 async def _log_out(request: AnyRequest, service: Service) -> Response[dict[str, Any]]:
     session = await own(service, request.user)
     await service.entry.log_out(session)
-    await service.store.http.members.revoke_all(session.id)
     return Response({"success": True}, cookies=[gone(MEMBER_COOKIE, secure=is_secure(request))])
 
 

@@ -40,7 +40,7 @@ COMES_WITH_RETRY_AFTER = (429, 503)
 BEARERS = {
     Role.OPERATOR: "AIMKEEPER_API_KEY, or the key in operator.key beside the database",
     Role.CRON: "CRON_SECRET",
-    Role.EXEC: "what `aimkeeper exec` gave the program it runs",
+    Role.BOT: "what `aimkeeper lend` printed for a bot on another machine",
 }
 COOKIES = {Role.PAGE: PAGE_COOKIE, Role.MEMBER: MEMBER_COOKIE}
 

@@ -162,7 +162,7 @@ async def rotations(
     summary="A session's live token and cookies",
     **told(
         Role.OPERATOR,
-        Role.EXEC,
+        Role.BOT,
         answer=shapes.Credentials,
         example=CREDENTIALS,
         fails=(403, 404, 409, 410, 429, 502),
@@ -174,7 +174,7 @@ async def credentials(
     """Rotated first when there is less time left than `min_slack`, like `90s` or `10m`. Each reading is an event."""
     caller: Caller = request.user
     session = await _for_caller(service, caller, session_id)
-    by = "exec" if caller.role is Role.EXEC else "operator"
+    by = "bot" if caller.role is Role.BOT else "operator"
     session = await service.refresher.credentials(session, min_slack=_slack(min_slack), reader=f"HTTP, {by}")
     now = service.store.now()
     # Asked for more often than anything else: written as it goes out.
@@ -233,7 +233,7 @@ async def _by_id(store: Store, named: str) -> Session | None:
 
 
 async def _for_caller(service: Service, caller: Caller, named: str) -> Session:
-    if caller.role is not Role.EXEC:
+    if caller.role is not Role.BOT:
         return await find(service, named)
     own = await service.store.http.get(caller.session_id or "")
     # Whether there is another of that name is none of its business.

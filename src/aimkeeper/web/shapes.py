@@ -66,6 +66,12 @@ class Lasting(Struct, rename={"lasting": "for"}):
     lasting: str | None = None
 
 
+class Lifetime(Struct):
+    """For how long a bot's bearer is good: `30d`."""
+
+    lifetime: str | None = None
+
+
 # ---------------------------------------------------------------- answers to members and holders
 
 
@@ -269,6 +275,21 @@ class Credentials(Words):
     rotated_at: str
     deadline_at: str
     slack_seconds: int
+
+
+class Lent(Struct):
+    """A bot's bearer, shown this once."""
+
+    success: Literal[True]
+    bearer: str
+    expires_at: str
+
+
+class Revoked(Struct):
+    """How many bearers there were."""
+
+    success: Literal[True]
+    revoked: int
 
 
 class Checked(Struct):

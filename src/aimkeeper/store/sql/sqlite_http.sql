@@ -12,7 +12,11 @@ SELECT session_id FROM tickets WHERE hash = :hash AND kind = :kind AND expires_a
 DELETE FROM tickets WHERE hash = :hash AND kind = :kind;
 
 -- name: delete_tickets_of
-DELETE FROM tickets WHERE session_id = :session_id AND kind = :kind;
+DELETE FROM tickets WHERE session_id = :session_id AND kind = :kind RETURNING hash;
+
+-- name: delete_every_ticket_of
+-- Its owner ended the session: nobody acts for it any more.
+DELETE FROM tickets WHERE session_id = :session_id;
 
 -- name: keep_young_tickets
 -- Whoever signs in again and again leaves no heap behind.

@@ -1,9 +1,9 @@
 -- Who comes over HTTP: those who may act for one session, and tries that are counted.
 
--- A member's cookie, or the bearer of a program that `exec` runs: by hash, good for one session.
+-- A member's cookie, or the bearer of a bot on another machine: by hash, good for one session.
 CREATE TABLE aimkeeper.tickets (
   hash       text COLLATE "C" PRIMARY KEY,   -- SHA-256 of the secret
-  kind       text COLLATE "C" NOT NULL,      -- member, exec
+  kind       text COLLATE "C" NOT NULL,      -- member, bot
   session_id uuid NOT NULL REFERENCES public.auth_sessions (id) ON DELETE CASCADE,
   created_at timestamptz NOT NULL,
   expires_at timestamptz NOT NULL

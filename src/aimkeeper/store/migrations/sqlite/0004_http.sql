@@ -1,9 +1,9 @@
 -- Who comes over HTTP: those who may act for one session, and tries that are counted. Instants as in 0001.
 
--- A member's cookie, or the bearer of a program that `exec` runs: by hash, good for one session.
+-- A member's cookie, or the bearer of a bot on another machine: by hash, good for one session.
 CREATE TABLE tickets (
   hash       TEXT PRIMARY KEY,   -- SHA-256 of the secret
-  kind       TEXT NOT NULL,      -- member, exec
+  kind       TEXT NOT NULL,      -- member, bot
   session_id TEXT NOT NULL REFERENCES auth_sessions (id) ON DELETE CASCADE,
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL
