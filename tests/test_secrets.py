@@ -189,6 +189,7 @@ def test_whatever_is_done_and_whatever_goes_wrong_no_secret_is_told_or_written(t
 
     # Looking at it from all sides.
     looks = [["sessions"], ["status"], ["settings"], ["db", "status"]]
+    looks += [["doctor"], ["doctor", f"ana@example.com#{F}", "--rotate"]]
     looks += [[command, f"ana@example.com#{F}"] for command in ("show", "history", "check")]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda look: program.run(*look), [*looks, *([*look, "--json"] for look in looks)]))

@@ -271,6 +271,18 @@ def _deaf(_told_at: float, _sent_at: float, _received_at: float) -> None:
     """Nobody asks the database for the time."""
 
 
+def upstream_of(settings: Settings, surroundings: Surroundings) -> AimHarder:
+    """The upstream the settings name, not yet entered."""
+    transport = Transport(
+        timeout=settings.timeout,
+        connections=settings.concurrency,
+        user_agent=settings.user_agent,
+        proxy=settings.upstream_proxy,
+        app=surroundings.app,
+    )
+    return AimHarder(Site.at(settings.aimharder_url, settings.aimharder_login_url), transport, surroundings.clock)
+
+
 @asynccontextmanager
 async def open_service(
     settings: Settings, *, role: str = "visitor", name: str = "aimkeeper", surroundings: Surroundings | None = None
@@ -291,15 +303,7 @@ async def open_service(
     store = store_of(settings, around)
     await store.open()
     try:
-        transport = Transport(
-            timeout=settings.timeout,
-            connections=settings.concurrency,
-            user_agent=settings.user_agent,
-            proxy=settings.upstream_proxy,
-            app=around.app,
-        )
-        site = Site.at(settings.aimharder_url, settings.aimharder_login_url)
-        async with AimHarder(site, transport, around.clock) as upstream:
+        async with upstream_of(settings, around) as upstream:
             keeper = Keeper(
                 store,
                 upstream,

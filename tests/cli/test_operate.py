@@ -77,6 +77,7 @@ LISTINGS = [
     ("check", "ana@example.com"),
     ("settings",),
     ("db", "status"),
+    ("doctor",),
 ]
 
 

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from aimkeeper import __version__
-from aimkeeper.cli import database, decide, enter, give, keep, keys, lend, look, operate, play, rotate, tell, workers
+from aimkeeper.cli import (
+    database,
+    decide,
+    doctor,
+    enter,
+    give,
+    keep,
+    keys,
+    lend,
+    look,
+    operate,
+    play,
+    rotate,
+    tell,
+    workers,
+)
 from aimkeeper.cli.terminal import ReaderLeft, complain, say
 from aimkeeper.core import errors
 
@@ -58,7 +73,22 @@ def _main(
     pass
 
 
-for family in (keep, enter, look, rotate, decide, give, lend, play, workers, tell, operate, keys, database):
+for family in (
+    keep,
+    enter,
+    look,
+    rotate,
+    decide,
+    give,
+    lend,
+    play,
+    workers,
+    tell,
+    operate,
+    keys,
+    database,
+    doctor,
+):
     family.register(app)
 
 

@@ -1,7 +1,7 @@
 """What the upstream did: closed unions of values, one for each kind of question."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from aimkeeper.core.cookies import NO_CHANGE, CookieDelta
@@ -146,6 +146,7 @@ class Reply:
     set_cookies: tuple[str, ...] = field(repr=False, default=())
     retry_after: str | None = None
     date: str | None = None
+    content_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +154,36 @@ class NoReply:
     """No whole answer: `UNREACHABLE` (proven never sent), `BROKEN_OFF`, `TIMED_OUT` or `TOO_LARGE`."""
 
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glimpse:
+    """
+    What of one exchange may be shown to people: no secret is in it.
+
+    Attributes:
+        via: As `Turn.via`; or `login_door`, the front page of the login's host.
+        at: When the answer was there, by our clock.
+        took: From asking to the end of the answer.
+        status: None without a whole answer; *reason* then says why.
+        date: What the upstream's clock said, in whole seconds.
+        content_type: Without its parameters.
+        cookies: Names of those it set.
+    """
+
+    via: str
+    at: datetime
+    took: timedelta
+    status: int | None = None
+    reason: Reason | None = None
+    date: datetime | None = None
+    content_type: str | None = None
+    cookies: tuple[str, ...] = ()
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far our clock is ahead of the upstream's, to within a second and half the exchange; None = not told."""
+        if self.date is None:
+            return None
+        # A date has no fraction: on average half a second more has passed.
+        return self.at - self.took / 2 - (self.date + timedelta(milliseconds=500))

@@ -7,9 +7,13 @@ steps: all who live hold it; the check is sealed with it; all who live still hol
 first and opens the check after. So either we see it on the register, or it finds a check that it can't open.
 """
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from aimkeeper.core.errors import KeyProblem
+from aimkeeper.store import rows
 from aimkeeper.store.backend import Backend
 from aimkeeper.store.owners import Owner, Owners
 from aimkeeper.store.seal import Sealer, key_id_of
@@ -19,6 +23,38 @@ _ROW, _PLAIN = "meta", b"aimkeeper"
 
 # Makes the sealer from the setting or the key file, told whether the store already holds sealed values.
 Sealers = Callable[[bool], Sealer]
+
+
+@dataclass(slots=True)
+class Sealed:
+    """
+    What a look at some sealed values came to.
+
+    Attributes:
+        by_key: How many each key sealed, by its id.
+        unopened: How many of them can't be opened, by the id of their key.
+    """
+
+    by_key: dict[str, int] = field(default_factory=dict)
+    unopened: dict[str, int] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_key.values())
+
+    def add(self, sealer: Sealer, page: Sequence[rows.Row]) -> None:
+        """Take in (id, sealed) rows, each id once; None is a wiped one."""
+        for row_id, sealed in page:
+            if sealed is None or row_id in self._seen:
+                continue
+            self._seen.add(row_id)
+            key_id = key_id_of(sealed)
+            self.by_key[key_id] = self.by_key.get(key_id, 0) + 1
+            try:
+                sealer.open(row_id, rows.SEALED_COLUMN, sealed)
+            except KeyProblem:
+                self.unopened[key_id] = self.unopened.get(key_id, 0) + 1
 
 
 class Keyring:
@@ -111,6 +147,24 @@ class Keyring:
     async def lagging(self, key_id: str) -> list[Owner]:
         """Who of those alive seals with another key than that."""
         return [owner for owner in await self._owners.living() if owner.keys[:1] != (key_id,)]
+
+    async def sample(self, limit: int) -> Sealed:
+        """
+        Try to open up to *limit* sealed values of sessions, from anywhere in the store.
+
+        Raises:
+            StoreUnavailable
+        """
+        seen = Sealed()
+        start = secrets.token_hex(16)
+        # From a random id to the last one, then from the first.
+        for after in (str(UUID(start)), ""):
+            room = limit - seen.total
+            if room > 0:
+                async with self._backend.reading() as tx:
+                    page = await tx.rows("sealed_sessions", after=after, key_id=b"", limit=room)
+                seen.add(self.sealer, page)
+        return seen
 
     def _reread(self) -> Sealer:
         try:

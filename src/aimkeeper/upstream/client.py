@@ -21,7 +21,7 @@ from pyreqwest.proxy import ProxyBuilder
 from aimkeeper.clock import Clock
 from aimkeeper.core.cookies import Jar
 from aimkeeper.core.errors import ConfigError
-from aimkeeper.core.outcome import LoginAnswer, NoReply, Outcome, Reason, Refused, Reply, WhoAmI
+from aimkeeper.core.outcome import Glimpse, LoginAnswer, NoReply, Outcome, Reason, Refused, Reply, WhoAmI
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.upstream import protocol
 from aimkeeper.upstream.protocol import Request, Site
@@ -58,7 +58,12 @@ class Transport:
 
 
 class AimHarder:
-    """The upstream, as questions. One attempt each: who asks again is the engine's affair."""
+    """
+    The upstream, as questions. One attempt each: who asks again is the engine's affair.
+
+    Attributes:
+        glimpsed: Where it is set, it is told of each exchange what may be shown to people.
+    """
 
     def __init__(self, site: Site, transport: Transport, clock: Clock) -> None:
         """
@@ -67,6 +72,7 @@ class AimHarder:
         """
         self.site = site
         self.in_flight = 0
+        self.glimpsed: Callable[[Glimpse], None] | None = None
         self._clock = clock
         self._in_process = transport.app is not None
         self._client = _client(transport)
@@ -80,37 +86,49 @@ class AimHarder:
     async def rotate(self, token: Token, fingerprint: Fingerprint, jar: Jar) -> Outcome:
         """Exchange *token* by tokenUpdate."""
         request = protocol.token_update(self.site, token, fingerprint, self._cookies(jar))
-        return protocol.read_token_update(await self._send(request), self.site, token, self._clock.now())
+        return protocol.read_token_update(
+            await self._send(request, "token_update"), self.site, token, self._clock.now()
+        )
 
     async def set_refresh(self, token: Token, fingerprint: Fingerprint, jar: Jar) -> Outcome:
         """Exchange *token* by setrefresh, as the site does after a login."""
         request = protocol.set_refresh(self.site, token, fingerprint, self._cookies(jar))
-        return protocol.read_set_refresh(await self._send(request), self.site, token, self._clock.now())
+        return protocol.read_set_refresh(await self._send(request, "setrefresh"), self.site, token, self._clock.now())
 
     async def who_am_i(self, jar: Jar) -> WhoAmI:
         """Ask whose the cookies are; spends nothing."""
         request = protocol.who_am_i(self.site, self._cookies(jar))
-        return protocol.read_who_am_i(await self._send(request), self.site, self._clock.now())
+        return protocol.read_who_am_i(await self._send(request, "whoami"), self.site, self._clock.now())
 
     async def log_in(self, email: str, password: str, fingerprint: Fingerprint) -> LoginAnswer:
         """Log in with a password."""
         request = protocol.log_in(self.site, email, password, fingerprint)
-        return protocol.read_log_in(await self._send(request), self.site, self._clock.now())
+        return protocol.read_log_in(await self._send(request, "login"), self.site, self._clock.now())
 
     async def log_out(self, jar: Jar) -> Refused | None:
         """Log out upstream; None when it was taken."""
         request = protocol.log_out(self.site, self._cookies(jar))
-        return protocol.read_log_out(await self._send(request), self._clock.now())
+        return protocol.read_log_out(await self._send(request, "logout"), self._clock.now())
+
+    async def knock(self) -> None:
+        """Ask both hosts for what anybody may see, without a session's cookies; `glimpsed` hears what came."""
+        await self._send(protocol.who_am_i(self.site, ""), "whoami")
+        await self._send(protocol.login_door(self.site), "login_door")
 
     def _cookies(self, jar: Jar) -> str:
         return protocol.cookie_header(jar, self.site, self._clock.now())
 
-    async def _send(self, request: Request) -> Reply | NoReply:
+    async def _send(self, request: Request, via: str) -> Reply | NoReply:
         self.in_flight += 1
+        began = self._clock.monotonic()
         try:
-            return await self._exchange(request)
+            reply = await self._exchange(request)
         finally:
             self.in_flight -= 1
+        if self.glimpsed:
+            took = timedelta(seconds=self._clock.monotonic() - began)
+            self.glimpsed(protocol.glimpse(via, reply, self._clock.now(), took))
+        return reply
 
     async def _exchange(self, request: Request) -> Reply | NoReply:
         try:
@@ -135,6 +153,7 @@ class AimHarder:
                     set_cookies=tuple(value for name, value in headers if name == "set-cookie"),
                     retry_after=next((value for name, value in headers if name == "retry-after"), None),
                     date=next((value for name, value in headers if name == "date"), None),
+                    content_type=next((value for name, value in headers if name == "content-type"), None),
                 )
         except BuilderError:
             return NoReply(Reason.UNREACHABLE)
