@@ -40,7 +40,7 @@ UPSTREAM_ROOMS = ("upstream/protocol.py", "simulator/")
 # The public route bears the upstream's own path and field, so that clients of the one can talk to the other.
 PUBLIC_ROUTE = {"web/token_update.py": {"/api/tokenUpdate", "newToken"}}
 
-SETTINGS_READERS = re.compile(r"(service|serving|demo|__init__|settings)\.py|(cli|client)/\w+\.py")
+SETTINGS_READERS = re.compile(r"(service|serving|demo|__init__|settings)\.py|(cli|client|doctor)/\w+\.py")
 WRITES = {"put", "commit", "end", "forget", "revive", "wipe", "prune", "claim_due", "claim_one", "free", "record"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "service_impl", "misc"}
 

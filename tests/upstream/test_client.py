@@ -257,4 +257,4 @@ async def test_an_application_called_in_process_that_fails_is_a_broken_connectio
     ],
 )
 async def test_a_request_that_can_not_be_written_was_certainly_never_sent(up, request_):
-    assert await up._send(request_) == NoReply(Reason.UNREACHABLE)
+    assert await up._send(request_, "whoami") == NoReply(Reason.UNREACHABLE)

@@ -24,6 +24,7 @@ from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.outcome import Glimpse, LoginAnswer, NoReply, Outcome, Reason, Refused, Reply, WhoAmI
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.upstream import protocol
+from aimkeeper.upstream.glimpses import glimpse
 from aimkeeper.upstream.protocol import Request, Site
 
 # More than this is not an answer of AimHarder's; reading on would only fill the memory.
@@ -127,7 +128,7 @@ class AimHarder:
             self.in_flight -= 1
         if self.glimpsed:
             took = timedelta(seconds=self._clock.monotonic() - began)
-            self.glimpsed(protocol.glimpse(via, reply, self._clock.now(), took))
+            self.glimpsed(glimpse(via, reply, self._clock.now(), took))
         return reply
 
     async def _exchange(self, request: Request) -> Reply | NoReply:

@@ -6,8 +6,7 @@ Source for every fact: docs/upstream.md, under the heading named in each docstri
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from html import unescape
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
@@ -16,7 +15,6 @@ import msgspec
 from aimkeeper.core.cookies import AUTH_COOKIE, CookieDelta, Jar, read_set_cookies, rescope
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.outcome import (
-    Glimpse,
     InDoubt,
     Life,
     LoggedIn,
@@ -33,6 +31,7 @@ from aimkeeper.core.outcome import (
     WhoAmI,
 )
 from aimkeeper.core.token import Fingerprint, Token, parse_fingerprint
+from aimkeeper.upstream.glimpses import read_date
 
 FORM = "application/x-www-form-urlencoded"
 OK, UNAUTHORIZED, FORBIDDEN, TOO_MANY, OVERLOADED = 200, 401, 403, 429, 503
@@ -46,8 +45,6 @@ LONGEST_RETRY_AFTER = timedelta(hours=1)
 _STORED_TOKEN = re.compile(rb"""localStorage\.setItem\(\s*["']refreshToken["']\s*,\s*["']([^"']{1,1024})["']""")
 _STORED_FINGERPRINT = re.compile(rb"""localStorage\.setItem\(\s*["']fingerprint["']\s*,\s*["']([^"']{1,200})["']""")
 _LOGIN_ERRORS = re.compile(rb"""id=["']loginErrors["'][^>]{0,200}>(.{0,1000}?)</span>""", re.DOTALL)
-_COOKIE_NAME = re.compile(r"[\w-]{1,40}")
-_MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z.+-]{1,40}")
 _IFRAME = re.compile(rb"""<iframe[^>]{0,200}\ssrc=["']([^"']{0,4000}setrefresh\?[^"']{1,4000})["']""", re.IGNORECASE)
 
 
@@ -268,39 +265,13 @@ def read_retry_after(header: str | None, now: datetime) -> timedelta | None:
         # The digits may be many: int() of a few hundred of them is fine, a timedelta of them is not.
         seconds = min(int(header.strip()[:9]), LONGEST_RETRY_AFTER.total_seconds())
         return timedelta(seconds=seconds)
-    moment = _date(header)
+    moment = read_date(header)
     if moment is None:
         return None
     return min(max(moment - now, timedelta(0)), LONGEST_RETRY_AFTER)
 
 
-def glimpse(via: str, reply: Reply | NoReply, at: datetime, took: timedelta) -> Glimpse:
-    """What of an exchange may be shown to people: of cookies the names."""
-    if isinstance(reply, NoReply):
-        return Glimpse(via=via, at=at, took=took, reason=reply.reason)
-    names = (header.partition("=")[0].strip() for header in reply.set_cookies if "=" in header)
-    kind = (reply.content_type or "").partition(";")[0].strip().lower()
-    return Glimpse(
-        via=via,
-        at=at,
-        took=took,
-        status=reply.status,
-        date=_date(reply.date),
-        content_type=kind if _MEDIA_TYPE.fullmatch(kind) else None,
-        cookies=tuple(dict.fromkeys(name for name in names if _COOKIE_NAME.fullmatch(name))),
-    )
-
-
 # ---------------------------------------------------------------- the parts
-
-
-def _date(header: str | None) -> datetime | None:
-    """A date as HTTP writes it; None when it is absent or unreadable."""
-    try:
-        moment = parsedate_to_datetime(header) if header else None
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _no_token(reply: Reply | NoReply, now: datetime) -> Refused | InDoubt:

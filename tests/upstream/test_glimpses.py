@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aimkeeper.core.outcome import NoReply, Reason, Reply
-from aimkeeper.upstream.protocol import Site, glimpse, login_door
+from aimkeeper.upstream.glimpses import glimpse
+from aimkeeper.upstream.protocol import Site, login_door
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TOKEN = "69232|1766907797|f3069323e00d81750c8590bb1f5f93b6"
