@@ -17,7 +17,7 @@ BY = "command line"
 
 
 def register(app: typer.Typer) -> None:
-    app.command("lend", help="Let a bot on another machine have one session's credentials, over HTTP.")(lend)
+    app.command("lend", help="Let a bot elsewhere have one session, over HTTP.")(lend)
 
 
 def lend(
