@@ -212,6 +212,13 @@ class Field:
                 await asyncio.sleep(0.05)
         raise TimeoutError("the worker does not get ready")
 
+    async def rotated_since(self, before: int) -> None:
+        """Wait, for at most a quarter of the idle life, until there were more rotations than *before*."""
+        for _ in range(int(self.setup.idle / 4 / 0.05)):
+            if self.sim.totals.rotations > before:
+                return
+            await asyncio.sleep(0.05)
+
     async def stop(self, process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; its exit status."""
         if process.returncode is None:

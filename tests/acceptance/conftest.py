@@ -18,7 +18,7 @@ import pytest
 from aimkeeper.clock import SystemClock
 from aimkeeper.simulator import Rules, Running, Simulator, running
 
-PATIENCE = 20
+PATIENCE = 60
 EMAIL, PASSWORD = "ana@example.com", "correct horse"
 NOT_OURS = re.compile(
     r"AIMKEEPER_|AIMHARDER_|TOKEN_|DATABASE_URL|PORT$|APP_URL|CRON_SECRET|DEMO_|.*_PROXY$", re.IGNORECASE

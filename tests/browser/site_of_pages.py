@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PAGES = HERE / "pages"
 BROWSER = ROOT / "browser"
 CSP = "default-src 'none'; script-src 'self'; connect-src 'self'"
-PATIENCE = 20
+PATIENCE = 60
 KINDS = {".html": "text/html", ".js": "text/javascript"}
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

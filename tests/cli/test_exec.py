@@ -18,7 +18,7 @@ from aimkeeper.cli import beside
 from aimkeeper.simulator import Rules
 
 F = "f" * 50
-PATIENCE = 20
+PATIENCE = 60
 
 
 @pytest.fixture

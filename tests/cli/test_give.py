@@ -15,7 +15,7 @@ from aimkeeper.cli import give
 from aimkeeper.simulator import Rules
 
 F = "f" * 50
-PATIENCE = 20
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 import pytest
 
 pytestmark = pytest.mark.slow
-PATIENCE = 20
+PATIENCE = 60
 PROMPT = b"AimHarder password: "
 # Only what controls its terminal hears its ctrl-C.
 IN_FRONT_OF_IT = """

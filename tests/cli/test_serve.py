@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 pytestmark = pytest.mark.slow
-PATIENCE = 20
+PATIENCE = 60
 
 
 @pytest.fixture(autouse=True)

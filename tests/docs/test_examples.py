@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20
+PATIENCE = 60
 # The addresses that a reader of a page goes to, or puts his own in place of.
 _AIMHARDER = re.compile(r"https://(?:(?:yourbox|login)\.)?aimharder\.com")
 

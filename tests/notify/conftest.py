@@ -18,7 +18,7 @@ from tests.store.conftest import InlineHouse, PostgresHouse
 
 SECRET = "the receiver's own secret 4711"
 HOOK = "/api/webhooks/4711/w3bh00k-s3cret"
-PATIENCE = 10
+PATIENCE = 60
 
 
 @dataclass

@@ -59,10 +59,11 @@ async def test_two_workers_say_where_they_store_share_the_work_and_leave_in_good
         assert status == 0, told
 
         workers = [await program.start("worker", "--name", name) for name in ("day", "night")]
-        async with asyncio.timeout(40):
-            while min(sim.truth(email, "f" * 50).rotations for email in emails) < 3:
+        names = set()
+        async with asyncio.timeout(60):
+            while names != {"day", "night"} or min(sim.truth(email, "f" * 50).rotations for email in emails) < 3:
                 await asyncio.sleep(0.1)
-        names = {name for (name,) in database.ask("SELECT name FROM owners WHERE role = 'worker'")}
+                names = {name for (name,) in database.ask("SELECT name FROM owners WHERE role = 'worker'")}
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
         told = [(await worker.communicate())[0].decode() for worker in workers]

@@ -54,9 +54,16 @@ async def sealed_with(trial):
 async def rotations(trial, more):
     """Until so many more were made."""
     since = trial.sim.totals.rotations
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while trial.sim.totals.rotations < since + more:
             await asyncio.sleep(0.02)
+
+
+async def both_began(trial):
+    """Until two workers have enrolled."""
+    async with asyncio.timeout(60):
+        while len(await trial.service.store.owners.living_workers()) < 2:
+            await asyncio.sleep(0.05)
 
 
 async def harm_done(trial, **environment):
@@ -96,6 +103,7 @@ async def test_on_a_shared_store_it_waits_until_every_worker_was_given_the_new_k
         await trial.populate()
         old = await trial.worker("--name", "the first")
         await trial.worker("--name", "the second", **both)
+        await both_began(trial)
         await rotations(trial, 20)
 
         refused, why = await trial.run_once("keys", "rotate", **both)
