@@ -17,6 +17,7 @@ from aimkeeper.core.errors import ConfigError
 from aimkeeper.engine.worker import Worker
 from aimkeeper.notify.by_apprise import check
 from aimkeeper.notify.courier import Courier
+from aimkeeper.notify.heartbeat import Heartbeat, beat_every
 from aimkeeper.notify.post import Post
 from aimkeeper.service import Service, channels_of
 from aimkeeper.settings import SHORTEST_API_KEY, Settings
@@ -176,7 +177,7 @@ async def serving(
     server: Server | None = None
     url = ""
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_telling(service))
+        await stack.enter_async_context(_telling(service, worker))
         if listening is not None:
             access = Access(operator_keys(service.settings), service.settings.cron_secret, terms_of(service.settings))
             app = make_app(service, access, telemetry, worker, health_only=health_only)
@@ -212,8 +213,8 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def _telling(service: Service) -> AsyncIterator[None]:
-    """Tell those who are to be told, while the block lasts."""
+async def _telling(service: Service, worker: Worker | None) -> AsyncIterator[None]:
+    """Tell those who are to be told, while the block lasts; that all is well, only where a worker runs."""
     chosen, keeper = service.settings, service.keeper
     await check(chosen.notify_urls)
     async with Post(chosen.user_agent) as post:
@@ -222,12 +223,25 @@ async def _telling(service: Service) -> AsyncIterator[None]:
         courier.fault, courier.bury = keeper.hearers.tell_fault, keeper.bury
         keeper.hearers.events.append(courier.hear)
         running = asyncio.create_task(courier.run(), name="courier")
+        heart: asyncio.Task[None] | None = None
+        if chosen.heartbeat_url and worker:
+            heartbeat = Heartbeat(
+                service.store,
+                service.clock,
+                (post, chosen.heartbeat_url),
+                every=beat_every(chosen.refresh_every),
+                is_well=worker.is_well,
+            )
+            heartbeat.fault = keeper.hearers.tell_fault
+            heart = asyncio.create_task(heartbeat.run(), name="heartbeat")
         try:
             yield
         finally:
             keeper.hearers.events.remove(courier.hear)
             courier.stop()
-            await running
+            if heart:
+                heart.cancel()
+            await asyncio.wait([running, *([heart] if heart else [])])
 
 
 @contextlib.contextmanager

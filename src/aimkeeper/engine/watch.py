@@ -1,6 +1,7 @@
 """The watch: now and then it looks how the sessions stand, and says what bodes ill. Once for the whole fleet."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aimkeeper.core.events import Event, EventKind
@@ -8,6 +9,11 @@ from aimkeeper.core.policy import AT_RISK_AFTER, MEAN_SHARE, Policy
 
 if TYPE_CHECKING:
     from aimkeeper.store.store import Store
+
+# For the heartbeat, what came due this long ago and was not begun is overdue; in a busy fleet something is always due.
+OVERDUE_AFTER = timedelta(minutes=1)
+# Counts are kept by the whole minute.
+ROUNDING = timedelta(minutes=2)
 
 # What was seen only once may be over already: after a start, all that came due meanwhile is late for a moment.
 LOOKS = 2
@@ -41,6 +47,16 @@ class Watch:
             await self._judge(low, EventKind.RATE_ENOUGH, raised, self._is_low(due_rate, low.value in raised), rates),
         ]
         return [fact for fact in facts if fact is not None]
+
+    async def keeps_all(self) -> bool:
+        """Whether rotations commit and nothing is overdue; where there is nothing to rotate, all is well."""
+        now = self._store.now()
+        if await self._store.count_left(now - OVERDUE_AFTER, now):
+            return False
+        lately = await self._store.tallies(now - self._policy.refresh_every - ROUNDING)
+        if lately.get("rotated", 0):
+            return True
+        return await self._store.next_due() is None
 
     def _is_low(self, due_rate: float, was_low: bool) -> bool:  # noqa: FBT001 (one of two bounds)
         return due_rate > self._allowed_rate * (TO_SPARE if was_low else 1)

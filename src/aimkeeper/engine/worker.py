@@ -72,6 +72,10 @@ class Worker:
         """Whether it looked for work lately."""
         return self.ticked_at is not None and self._clock.monotonic() - self.ticked_at < TICK_SECONDS * 10
 
+    async def is_well(self) -> bool:
+        """Whether it works, rotations commit and nothing is overdue."""
+        return self.is_ticking and self.trouble is None and await self._watch.keeps_all()
+
     def wake(self) -> None:
         """Look for work now: there may be some."""
         self._awake.set()

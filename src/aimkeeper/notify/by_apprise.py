@@ -51,6 +51,9 @@ async def _run(work: dict[str, object]) -> int | None:
     """The exit status; None when it took too long."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        # However strict we are told to be, a library's warning must not keep a message back.
+        "-W",
+        "ignore",
         "-m",
         "aimkeeper.notify.apprise_child",
         stdin=asyncio.subprocess.PIPE,
