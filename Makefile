@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS := 4
 PY_FILES := src tests prove bench tools examples
 
-.PHONY: demo test test-quick cover lint format docs bench bench-quick prove lock pack clean
+.PHONY: demo test test-quick cover lint lint-deploy format docs bench bench-quick prove lock pack clean
 
 demo: .venv/runtime
 	@$(BIN)/aimkeeper demo
@@ -26,6 +26,10 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 	tools/browser.sh check
 	tools/actionlint.sh
+
+# By linters of others, which are large.
+lint-deploy: .venv/dev
+	tools/deploy.sh
 
 format: .venv/dev
 	$(BIN)/ruff format $(PY_FILES)

@@ -41,6 +41,7 @@ _STAND_INS = {
     r"make (\w+)": f"make --dry-run --directory {ROOT} \\1",
     r"pipx install \.": f"{sys.executable} {_BUILD} {ROOT}",
     r"(?:systemctl|loginctl|journalctl) .*": "true",
+    r"aimkeeper service (\w+)": r"aimkeeper service \1 --help",
 }
 
 

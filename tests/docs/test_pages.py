@@ -141,14 +141,6 @@ def test_every_make_target_the_pages_name_exists(pages, root):
     assert [f"{page}: make {name}" for page, name in sorted(named) if name not in there] == []
 
 
-def test_the_service_file_starts_a_command_that_exists(pages):
-    unit = re.search(r"```ini\n(.+?)```", pages["docs/how-to/run-for-good.md"], re.DOTALL)[1]
-    keys = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line)
-
-    assert keys["ExecStart"].endswith("/aimkeeper serve")
-    assert {"Restart", "TimeoutStopSec", "WorkingDirectory", "WantedBy"} <= set(keys)
-
-
 def test_no_page_uses_a_dash_where_a_comma_or_a_colon_would_do(pages):
     assert [page for page, text in pages.items() if "\N{EM DASH}" in text] == []
 

@@ -24,6 +24,7 @@ from aimkeeper.cli import (
     play,
     rotate,
     tell,
+    unit,
     workers,
 )
 from aimkeeper.cli.terminal import ReaderLeft, complain, say
@@ -82,6 +83,7 @@ for family in (
     give,
     lend,
     play,
+    unit,
     workers,
     tell,
     operate,
