@@ -177,7 +177,7 @@ async def serving(
     server: Server | None = None
     url = ""
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_telling(service, worker))
+        await stack.enter_async_context(_telling(service, worker, telemetry))
         if listening is not None:
             access = Access(operator_keys(service.settings), service.settings.cron_secret, terms_of(service.settings))
             app = make_app(service, access, telemetry, worker, health_only=health_only)
@@ -213,14 +213,14 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def _telling(service: Service, worker: Worker | None) -> AsyncIterator[None]:
+async def _telling(service: Service, worker: Worker | None, telemetry: Telemetry) -> AsyncIterator[None]:
     """Tell those who are to be told, while the block lasts; that all is well, only where a worker runs."""
     chosen, keeper = service.settings, service.keeper
     await check(chosen.notify_urls)
     async with Post(chosen.user_agent) as post:
         channels = channels_of(chosen, post, service.clock)
         courier = Courier(service.store, service.clock, channels, owner=lambda: keeper.owner, link=chosen.app_url or "")
-        courier.fault, courier.bury = keeper.hearers.tell_fault, keeper.bury
+        courier.fault, courier.bury, courier.told = keeper.hearers.tell_fault, keeper.bury, telemetry.hear_told
         keeper.hearers.events.append(courier.hear)
         running = asyncio.create_task(courier.run(), name="courier")
         heart: asyncio.Task[None] | None = None
@@ -232,7 +232,7 @@ async def _telling(service: Service, worker: Worker | None) -> AsyncIterator[Non
                 every=beat_every(chosen.refresh_every),
                 is_well=worker.is_well,
             )
-            heartbeat.fault = keeper.hearers.tell_fault
+            heartbeat.fault, heartbeat.told = keeper.hearers.tell_fault, telemetry.hear_told
             heart = asyncio.create_task(heartbeat.run(), name="heartbeat")
         try:
             yield

@@ -12,6 +12,7 @@ from aimkeeper.core.errors import StoreUnavailable
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.outcome import Life, Reason
 from aimkeeper.core.session import Status, Turn
+from aimkeeper.core.telling import Problem
 from aimkeeper.telemetry.metrics import BOUNDS
 
 from .conftest import DEVICE, REFERENCE, tool
@@ -25,6 +26,10 @@ LABELS = {
     "aimkeeper_exchanges": {
         "via": SPENDS | {"whoami", "other"},
         "what": {"rotated", "logged_out", "other"} | {word.value for word in (*Reason, *Life)},
+    },
+    "aimkeeper_messages": {
+        "channel": {"discord", "webhook", "apprise", "heartbeat"},
+        "outcome": {"told"} | {word.value for word in Problem},
     },
     "aimkeeper_exchange_seconds": {"via": SPENDS | {"whoami", "other"}, "le": BUCKETS},
     "aimkeeper_exposure_seconds": {"le": BUCKETS},
@@ -337,3 +342,34 @@ async def test_whoever_asks_does_not_wait_for_a_store_that_does_not_answer(stage
 
     assert away["aimkeeper_store_up"] == 0
     assert (await stage.numbers())["aimkeeper_store_up"] == 1
+
+
+async def test_who_was_told_and_who_could_not_be_is_counted_and_apprise_s_addresses_together(stage):
+    tell = stage.telemetry.hear_told
+    for channel, problem in (("discord", None), ("apprise-1", None), ("apprise-7", None), ("webhook", Problem.REFUSED)):
+        tell(channel, problem)
+
+    told = await stage.numbers()
+
+    counted = {name: value for name, value in told.items() if name.startswith("aimkeeper_messages") and value}
+    assert counted == {
+        "aimkeeper_messages_total{'channel': 'discord', 'outcome': 'told'}": 1,
+        "aimkeeper_messages_total{'channel': 'apprise', 'outcome': 'told'}": 2,
+        "aimkeeper_messages_total{'channel': 'webhook', 'outcome': 'refused'}": 1,
+    }
+
+
+async def test_a_channel_that_can_not_be_told_is_counted_until_it_is_told_or_taken_away(stage):
+    outbox, owner = stage.service.store.outbox, stage.service.keeper.owner
+    boxes = [await outbox.enter(name) for name in ("discord", "webhook")]
+    for box in boxes:
+        await outbox.take(box.channel, owner)
+        await outbox.write(replace(box, attempt=1, problem="refused"), owner)
+    untold = [(await stage.numbers())["aimkeeper_untold_channels"]]
+
+    await outbox.write(boxes[0], owner)
+    untold.append((await stage.numbers())["aimkeeper_untold_channels"])
+    await outbox.leave("webhook", owner)
+    untold.append((await stage.numbers())["aimkeeper_untold_channels"])
+
+    assert untold == [2, 1, 0]

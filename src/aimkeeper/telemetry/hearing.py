@@ -11,6 +11,7 @@ from aimkeeper import __version__
 from aimkeeper.core.errors import AimkeeperError
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.session import Turn
+from aimkeeper.core.telling import Problem
 from aimkeeper.telemetry.logs import Quiet, where
 from aimkeeper.telemetry.metrics import Look, Numbers
 
@@ -73,6 +74,7 @@ class Telemetry:
                 standing = await service.standing()
                 capacity = await service.capacity(standing)
                 fleet, workers = await service.store.fleet.read(), await service.store.owners.living_workers()
+                boxes = await service.store.outbox.everything()
         except (AimkeeperError, TimeoutError):
             return None
         now, deadline = service.store.now(), standing.next_deadline_at
@@ -84,6 +86,8 @@ class Telemetry:
             throttled=fleet.is_throttled(now),
             paused=fleet.is_paused(now),
             workers=len(workers),
+            # One that nobody tells was taken from the settings.
+            untold_channels=sum(box.problem is not None and box.owner is not None for box in boxes),
         )
 
     def _ticked_at(self) -> float | None:
@@ -100,6 +104,14 @@ class Telemetry:
         data = {("token_mark" if name == "token" else name): value for name, value in fact.data.items()}
         write = self._log.warning if fact.kind in _BAD_NEWS else self._log.info
         write(fact.kind.value, session=fact.session_id, email=fact.email, **data, **_told(left_out))
+
+    def hear_told(self, channel: str, problem: Problem | None) -> None:
+        """Somebody elsewhere was told, or could not be."""
+        self._numbers.note_told(channel, problem)
+        if problem is not None:
+            left_out = self._same_line.asks((channel, problem), self._service.clock.monotonic())
+            if left_out is not None:
+                self._log.warning("not_told", channel=channel, problem=problem.value, **_told(left_out))
 
     def _hear_turn(self, turn: Turn) -> None:
         self._numbers.note_turn(turn)

@@ -18,6 +18,7 @@ from aimkeeper.core.events import EventKind
 from aimkeeper.core.fleet import Fleet
 from aimkeeper.core.outcome import Life, Reason
 from aimkeeper.core.session import Status, Turn
+from aimkeeper.core.telling import Problem
 
 if TYPE_CHECKING:
     from aimkeeper.service import Capacity
@@ -30,6 +31,9 @@ _NAMES = [*(str(float(bound)) for bound in BOUNDS), "+Inf"]
 SPENDS = ("token_update", "setrefresh", "spare")
 EXCHANGES = tuple((via, what) for via in SPENDS for what in ("rotated", "logged_out", *map(str, Reason)))
 EXCHANGES += tuple(("whoami", what) for what in map(str, Life))
+# Apprise's addresses are counted together: how many there are is for somebody else to choose.
+CHANNELS = ("discord", "webhook", "apprise", "heartbeat")
+MESSAGES = tuple((channel, outcome) for channel in CHANNELS for outcome in ("told", *map(str, Problem)))
 VIAS = (*SPENDS, "whoami")
 # Whatever has no place in the list: a mistake of ours, which must not grow.
 OTHER = ("other", "other")
@@ -61,6 +65,7 @@ class Look:
     Attributes:
         slack: Seconds until the next session would die; None when there is none.
         workers: How many live.
+        untold_channels: Channels whose last message could not be delivered.
     """
 
     standing: "Standing"
@@ -70,6 +75,7 @@ class Look:
     throttled: bool
     paused: bool
     workers: int
+    untold_channels: int
 
 
 class Numbers(Collector):
@@ -87,6 +93,7 @@ class Numbers(Collector):
         self._version = version
         self._events = dict.fromkeys(EventKind, 0)
         self._exchanges = dict.fromkeys((*EXCHANGES, OTHER), 0)
+        self._messages = dict.fromkeys(MESSAGES, 0)
         self._took = {via: Spread() for via in (*VIAS, OTHER[0])}
         self.exposure, self.lateness, self.commits, self.claims = Spread(), Spread(), Spread(), Spread()
         self.look: Look | None = None
@@ -96,6 +103,9 @@ class Numbers(Collector):
 
     def note_event(self, kind: EventKind) -> None:
         self._events[kind] += 1
+
+    def note_told(self, channel: str, problem: Problem | None) -> None:
+        self._messages[channel.partition("-")[0], problem.value if problem else "told"] += 1
 
     def note_turn(self, turn: Turn) -> None:
         known = (turn.via, turn.what) in self._exchanges
@@ -120,6 +130,12 @@ class Numbers(Collector):
         )
         yield _counter(
             "exchanges", "Answers of AimHarder, by what was asked and what came.", ("via", "what"), self._exchanges
+        )
+        yield _counter(
+            "messages",
+            "Tries to tell somebody elsewhere, by what came of them.",
+            ("channel", "outcome"),
+            self._messages,
         )
         took = HistogramMetricFamily("aimkeeper_exchange_seconds", "How long exchanges took.", labels=["via"])
         for via, spread in self._took.items():
@@ -153,6 +169,7 @@ def _told_of_the_fleet(look: Look) -> Iterator[Metric]:
     )
     yield _gauge("paused", "Whether an operator stopped everything.", look.paused)
     yield _gauge("workers", "Workers that live.", look.workers)
+    yield _gauge("untold_channels", "Channels whose last message could not be delivered.", look.untold_channels)
     yield _gauge("due_rate", "Rotations that come due per second.", capacity.due_rate)
     yield _gauge("allowed_rate", "Requests that may start per second.", capacity.allowed_rate)
     yield _gauge("measured_rate", "Rotations committed per second, over the last five minutes.", capacity.measured_rate)
