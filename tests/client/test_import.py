@@ -13,8 +13,7 @@ import threading
 from datetime import timedelta
 
 def first():
-    import aimkeeper
-    aimkeeper.KeptAuth
+    FIRST
 
 def then():
     from aimkeeper.upstream.client import Transport, _client
@@ -47,8 +46,11 @@ def run(program):
 
 
 @pytest.mark.slow
-def test_a_program_may_first_come_to_it_in_a_thread_that_ends():
-    ran = run(IN_THREADS)
+@pytest.mark.parametrize(
+    "first", ["import aimkeeper; aimkeeper.KeptAuth", "import aimkeeper.service", "import aimkeeper.notify.post"]
+)
+def test_a_program_may_first_come_to_it_in_a_thread_that_ends(first):
+    ran = run(IN_THREADS.replace("FIRST", first))
 
     # pyreqwest alone would take the process down here.
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "alive\n", "")
