@@ -164,6 +164,7 @@ class Server(Cluster):
             f"CREATE DATABASE {TEMPLATE}",
             f"CREATE ROLE stranger LOGIN PASSWORD '{PASSWORD}'",
             "CREATE ROLE anon NOLOGIN",
+            "CREATE ROLE app LOGIN BYPASSRLS",
         ):
             self.run(self.tell(command))
         self.run(self._migrate())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from aimkeeper.clock import Clock, SystemClock
@@ -33,13 +33,18 @@ from aimkeeper.store.beats import BeatingOwners
 from aimkeeper.store.database_clock import DatabaseClock
 from aimkeeper.store.owners import LockingOwners
 from aimkeeper.store.ownership import FileLocks, this_boot
+from aimkeeper.store.plain import Rules
 from aimkeeper.store.rekey import Rekeying
-from aimkeeper.store.seal import load_sealer
+from aimkeeper.store.seal import Sealer, load_sealer
 from aimkeeper.store.sqlite import Sqlite
 from aimkeeper.store.store import Standing, Store
 from aimkeeper.store.whole import Moved
 from aimkeeper.upstream.client import AimHarder, Transport
 from aimkeeper.upstream.protocol import Site
+
+if TYPE_CHECKING:
+    from aimkeeper.store.foreign import Foreign
+    from aimkeeper.store.postgres import Postgres
 
 _MOST_CANDIDATES = 20
 
@@ -208,27 +213,68 @@ def key_file_of(settings: Settings) -> Path:
 
 def store_of(settings: Settings, surroundings: Surroundings) -> Store:
     """The store the settings name, not yet open."""
+    if settings.postgres is not None:
+        return _shared_store(settings, surroundings)[0]
     path = settings.database_path
-    spool_folder = path.with_name(f"{path.name}-spool")
+    embedded = Sqlite(path, inline=surroundings.inline)
+    locks = FileLocks(path.with_name(f"{path.name}-owners"))
+    owners = LockingOwners(embedded, locks, surroundings.clock)
+    return Store(embedded, _sealers_of(settings), owners, surroundings.clock, spool_folder=_spool_of(path))
 
-    def sealers(store_is_sealed: bool) -> Any:  # noqa: FBT001 (its caller has one thing to say)
-        return load_sealer(settings.secret_keys, key_file_of(settings), store_is_sealed=store_is_sealed)
 
-    address = settings.postgres
-    if address is None:
-        embedded = Sqlite(path, inline=surroundings.inline)
-        locks = FileLocks(path.with_name(f"{path.name}-owners"))
-        owners = LockingOwners(embedded, locks, surroundings.clock)
-        return Store(embedded, sealers, owners, surroundings.clock, spool_folder=spool_folder)
+def _shared_store(settings: Settings, surroundings: Surroundings) -> "tuple[Store, Postgres]":
     # Here, for its driver takes a tenth of a second to load.
     from aimkeeper.store.postgres import Postgres  # noqa: PLC0415
 
+    assert settings.postgres is not None
+    path = settings.database_path
     # Where time is moved by hand, the database's is not asked.
     clock = DatabaseClock(surroundings.clock)
-    shared = Postgres(address, surroundings.clock, heard=_deaf if surroundings.inline else clock.heard)
+    heard = _deaf if surroundings.inline else clock.heard
+    shared = Postgres(settings.postgres, surroundings.clock, heard=heard)
     boot = this_boot()
     here = FileLocks(path.with_name(f"{path.name}-owners-{boot}")) if boot else None
-    return Store(shared, sealers, BeatingOwners(shared, clock, here), clock, spool_folder=spool_folder)
+    owners = BeatingOwners(shared, clock, here)
+    return Store(shared, _sealers_of(settings), owners, clock, spool_folder=_spool_of(path)), shared
+
+
+def _sealers_of(settings: Settings) -> Callable[[bool], Sealer]:
+    def sealers(store_is_sealed: bool) -> Sealer:  # noqa: FBT001 (its caller has one thing to say)
+        return load_sealer(settings.secret_keys, key_file_of(settings), store_is_sealed=store_is_sealed)
+
+    return sealers
+
+
+def _spool_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-spool")
+
+
+def foreign_of(settings: Settings, surroundings: Surroundings) -> "Foreign":
+    """
+    What adopts a table of sessions that another program made, and gives it back.
+
+    Raises:
+        ConfigError: The store is embedded: no other program's table is there.
+    """
+    if settings.postgres is None:
+        raise ConfigError(
+            "this is about the table of another program: set AIMKEEPER_DATABASE_URL to its PostgreSQL database."
+        )
+    from aimkeeper.store.foreign import Foreign  # noqa: PLC0415 (as above)
+
+    store, shared = _shared_store(settings, surroundings)
+    return Foreign(store, shared, surroundings.clock, _rules_of(settings), max_rate=settings.max_rate)
+
+
+def _rules_of(settings: Settings) -> Rules:
+    """What the triggers of such a table must know."""
+    site = Site.at(settings.aimharder_url, settings.aimharder_login_url)
+    return Rules(
+        refresh_every=settings.refresh_every.total_seconds(),
+        idle_timeout=settings.idle_timeout.total_seconds(),
+        host=site.base_host,
+        fingerprint=default_fingerprint(settings),
+    )
 
 
 async def move(settings: Settings, url: str, progress: Callable[[int], None]) -> Moved:
@@ -303,6 +349,7 @@ async def open_service(
     store = store_of(settings, around)
     await store.open()
     try:
+        await store.go_by(_rules_of(settings))
         async with upstream_of(settings, around) as upstream:
             keeper = Keeper(
                 store,

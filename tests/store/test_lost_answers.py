@@ -200,7 +200,7 @@ async def test_an_answer_that_does_not_come_is_given_up_and_its_connection_with_
     async with house.blocking("LOCK TABLE auth_sessions IN ACCESS EXCLUSIVE MODE") as let_go:
         with pytest.raises(StoreUnavailable, match="does not answer in time"):
             await store.get(session.id)
-        assert store._backend._lines._idle == []
+        assert store._backend.lines._idle == []
         await let_go()
 
     assert (await store.get(session.id)).id == session.id
@@ -242,7 +242,7 @@ async def test_what_was_begun_is_undone_and_its_connection_is_used_again(house, 
     with pytest.raises((ZeroDivisionError, asyncio.CancelledError)):
         await failing()
 
-    assert len(store._backend._lines._idle) == 1
+    assert len(store._backend.lines._idle) == 1
     async with store._backend.transaction() as tx:
         await tx.row("set_meta", key="two", value="written")
     assert house.ask("SELECT key FROM meta WHERE value = 'written'") == [("two",)]
@@ -280,7 +280,7 @@ async def test_a_setting_of_the_server_s_that_goes_wrong_later_is_trouble_that_p
     [session] = await house.fleet(store, 1)
     name = house.database.name
     house.database.script(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
-    await store._backend._lines.close()
+    await store._backend.lines.close()
     with pytest.raises(StoreUnavailable, match="reset default_transaction_isolation"):
         await store.get(session.id)
 
@@ -291,7 +291,7 @@ async def test_a_setting_of_the_server_s_that_goes_wrong_later_is_trouble_that_p
 
 
 async def test_a_session_that_a_pooler_had_left_and_the_server_had_ended_is_dialled_past(house, store, monkeypatch):
-    true_greet, greeted = store._backend._lines._greet, []
+    true_greet, greeted = store._backend.lines._greet, []
 
     async def greet(line):
         greeted.append(line)
@@ -299,8 +299,8 @@ async def test_a_session_that_a_pooler_had_left_and_the_server_had_ended_is_dial
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
         await true_greet(line)
 
-    monkeypatch.setattr(store._backend._lines, "_greet", greet)
-    await store._backend._lines.close()
+    monkeypatch.setattr(store._backend.lines, "_greet", greet)
+    await store._backend.lines.close()
 
     await store.standing(store.now())
 
@@ -311,7 +311,7 @@ async def test_a_connection_that_can_not_be_closed_in_good_order_is_hung_up(hous
     async def fail(self):
         raise ConnectionResetError(104, "Connection reset by peer")
 
-    [line] = store._backend._lines._idle
+    [line] = store._backend.lines._idle
     monkeypatch.setattr(Line, "say_goodbye", fail)
 
     await store._backend.close()

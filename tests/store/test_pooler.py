@@ -23,7 +23,7 @@ async def opened(url, clock):
 async def test_a_pooler_is_noticed_by_the_process_it_names(house, store):
     direct = await opened(house.database.url, house.clock)
 
-    async with store._backend._lines.line() as pooled, direct._lines.line() as straight:
+    async with store._backend.lines.line() as pooled, direct.lines.line() as straight:
         assert (pooled.direct, straight.direct) == (False, True)
 
     await direct.close()
@@ -33,7 +33,7 @@ async def test_only_where_there_is_no_pooler_are_statements_prepared_by_name(hou
     direct = await opened(house.database.url, house.clock)
 
     async def prepared(backend):
-        async with backend._lines.line() as line:
+        async with backend.lines.line() as line:
             await line.fetch("owners", ())
             await line.fetch("owners", ())
             return [row["name"] for row in await line._connection.fetch("SELECT name FROM pg_prepared_statements")]
@@ -46,7 +46,7 @@ async def test_only_where_there_is_no_pooler_are_statements_prepared_by_name(hou
 async def test_a_url_that_speaks_of_a_pooler_is_believed(house):
     backend = await opened(house.database.url + "?pgbouncer=true", house.clock)
 
-    async with backend._lines.line() as line:
+    async with backend.lines.line() as line:
         assert not line.direct
     await backend.close()
 
@@ -80,7 +80,7 @@ async def test_settings_of_a_transaction_do_not_outlive_it(house, store, worker)
     await store.owners.beat()
 
     told = set()
-    async with store._backend._lines.line() as line:
+    async with store._backend.lines.line() as line:
         for _ in range(20):  # whichever sessions of the server's it is given
             [row] = await line._connection.fetch(
                 "SELECT current_setting('enable_seqscan') || current_setting('synchronous_commit')"

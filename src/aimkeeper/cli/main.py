@@ -15,6 +15,7 @@ from aimkeeper.cli import (
     decide,
     doctor,
     enter,
+    foreign,
     give,
     keep,
     keys,
@@ -89,6 +90,7 @@ for family in (
     operate,
     keys,
     database,
+    foreign,
     doctor,
 ):
     family.register(app)

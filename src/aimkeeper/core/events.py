@@ -11,6 +11,9 @@ class EventKind(StrEnum):
 
     LOGGED_IN = "logged_in"  # a login brought a session, or a new generation of one: by hand, or remembered
     ADOPTED = "adopted"  # a session made elsewhere was taken over
+    FOREIGN_WRITE = (
+        "foreign_write"  # another program wrote a session's token: a new one, or an old copy, which was undone
+    )
     IN_DOUBT = "in_doubt"  # a request went out and no whole answer came
     HEALED = "healed"  # a session in doubt or suspicion rotated again
     SUSPICION = "suspicion"  # the upstream answered "logout"; not yet believed

@@ -173,9 +173,14 @@ _PROBLEMS = {
 
 
 def is_news(fact: Event) -> bool:
-    """Whether *fact* is worth a message. What an owner did to his own session is none."""
+    """
+    Whether *fact* is worth a message.
+
+    What an owner did to his own session is none; nor that one has ended which was adopted too late: `db adopt` said how
+    many those are.
+    """
     if fact.kind is EventKind.ENDED:
-        return _cause(fact) not in BY_ITS_OWNER
+        return _cause(fact) not in BY_ITS_OWNER and not fact.data.get("stale")
     return fact.kind in NEWS
 
 

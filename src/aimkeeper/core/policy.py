@@ -97,6 +97,15 @@ def next_due(
     return rotated_at + refresh_every * (earliest + (1 - earliest) * jitter)
 
 
+def was_stale(session: Session, now: datetime) -> bool:
+    """
+    Whether *session* was past its deadline before it was first rotated here: adopted too late, most likely.
+
+    Its logout was to be expected, and says nothing about the upstream or the fleet.
+    """
+    return not session.settled_in and session.deadline_at <= now
+
+
 def backoff(attempt: int, slack: timedelta, policy: Policy) -> timedelta:
     """
     How long to wait after a failure: doubling from half a second, but never more than an eighth of the slack.

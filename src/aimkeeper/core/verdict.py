@@ -11,7 +11,7 @@ from enum import Enum
 from aimkeeper.core.change import Change, Claim, Kind
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.outcome import Life
-from aimkeeper.core.policy import SECOND_TRY_AFTER, Policy, backoff, event
+from aimkeeper.core.policy import SECOND_TRY_AFTER, Policy, backoff, event, was_stale
 from aimkeeper.core.session import Cause, Session, Status
 
 LOGOUTS_APART = 2
@@ -113,7 +113,8 @@ def conclude(claim: Claim, policy: Policy, now: datetime) -> Change:
         return Change(kind=Kind.ATTEMPT, before=held, after=after, claim=claim, events=events)
     cause = cause_of_end(held)
     after = replace(held, status=Status.ENDED, cause=cause, ended_at=now, due_at=None, wipe_at=now + policy.wipe_after)
-    ended = event(EventKind.ENDED, held, now, cause=cause.value, evidence=evidence(held))
+    expected = {"stale": True} if was_stale(held, suspicion.first_at) else {}
+    ended = event(EventKind.ENDED, held, now, cause=cause.value, evidence=evidence(held), **expected)
     return Change(kind=Kind.ATTEMPT, before=held, after=after, claim=claim, events=(ended,))
 
 

@@ -222,7 +222,8 @@ class Keeper:
         ask = self.upstream.set_refresh if via == "setrefresh" else self.upstream.rotate
         outcome = await ask(token, session.fingerprint, session.jar)
         self._seam("after_answer")
-        self.breaker.note(session.id, outcome)
+        if not (isinstance(outcome, LoggedOut) and rules.was_stale(session, self.store.now())):
+            self.breaker.note(session.id, outcome)
         return self._settle(claim, outcome, self._exchange(via, since), spare)
 
     def _settle(self, claim: Claim, outcome: Outcome, exchange: Exchange, spare: str | None) -> Change:

@@ -48,6 +48,14 @@ class Backend(Protocol):
     upkeep: tuple[str, ...]
     home: Home
 
+    @property
+    def is_adopted(self) -> bool:
+        """Whether another program made the table of sessions."""
+
+    @property
+    def one_per_email(self) -> bool:
+        """Whether that table has room for one session of an account only."""
+
     async def open(self) -> None:
         """
         Connect, and bring the schema up to date.

@@ -184,6 +184,7 @@ class GroupCommit:
             "sealed": rows.seal_secrets(self._sealer, change.before.id, change.after.secrets),
             "alive_at": rows.maybe_micros(change.after.alive_at),
             "now": rows.micros(self._now),
+            "plain": change.after.secrets,
         }
 
     async def _settle_spares(self, change: Change, result: Result) -> Result:

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: dialled when needed, kept while they are good, few at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,12 +12,15 @@ import asyncpg
 from aimkeeper.clock import Clock
 from aimkeeper.core.address import PostgresAddress
 from aimkeeper.core.errors import ConfigError, StoreUnavailable
-from aimkeeper.store.queries import numbered
+from aimkeeper.store.queries import Statement
 from aimkeeper.store.refusals import told
 from aimkeeper.store.rows import Row
 from aimkeeper.store.waiting import done
 
 T = TypeVar("T")
+
+# The statements by name, as they are to be put to this database.
+Statements = Callable[[], Mapping[str, Statement]]
 
 DIAL_SECONDS = 5.0
 # Longer than the server's own limit: it comes into play when the server, or the network, is gone.
@@ -41,8 +44,9 @@ class Line:
         is_fresh: Whether nobody has used it before.
     """
 
-    def __init__(self, connection: Any, counted: Callable[[int], None]) -> None:
+    def __init__(self, connection: Any, statements: Statements, counted: Callable[[int], None]) -> None:
         self._connection = connection
+        self._statements = statements
         self._counted = counted
         self._prepared: dict[str, Any] = {}
         self.direct = False
@@ -65,7 +69,7 @@ class Line:
     async def fetch(self, name: str, values: Sequence[Any], timeout: float | None = None) -> list[Row]:  # noqa: ASYNC109
         """Every row of one named statement."""
         timeout = timeout or CALL_SECONDS
-        text = numbered()[name].text
+        text = self._statements()[name].text
         if not self.direct:
             return await self._call(self._connection.fetch(text, *values, timeout=timeout))
         prepared = self._prepared.get(name)
@@ -100,6 +104,7 @@ class Lines:
     At most so many connections to one database.
 
     Args:
+        statements: What may be asked.
         greet: Called with each new connection before anybody uses it.
         counted: Told of each call that begins (1) and ends (-1).
 
@@ -113,11 +118,13 @@ class Lines:
         clock: Clock,
         *,
         most: int,
+        statements: Statements,
         greet: Callable[[Line], Awaitable[None]],
         counted: Callable[[int], None],
     ) -> None:
         self._address = address
         self._clock = clock
+        self._statements = statements
         self._greet = greet
         self._counted = counted
         self._room = asyncio.Semaphore(most)
@@ -190,7 +197,7 @@ class Lines:
             return await self._greeted_once()
 
     async def _greeted_once(self) -> Line:
-        line = Line(await _connect(self._address), self._counted)
+        line = Line(await _connect(self._address), self._statements, self._counted)
         try:
             await self._greet(line)
         except BaseException:
@@ -213,10 +220,12 @@ async def _connect(address: PostgresAddress) -> Any:
         # prepares by name.
         statement_cache_size=0,
     )
-    # Instants as whole microseconds since 1970, ids as text: as the embedded store has them.
-    await connection.set_type_codec(
-        "timestamptz", schema="pg_catalog", encoder=_packed_instant, decoder=_instant, format="tuple"
-    )
+    # Instants as whole microseconds since 1970, ids as text: as the embedded store has them. Where an app's own column
+    # does not say of what zone they are, they are in UTC: so that app writes them.
+    for kind in ("timestamptz", "timestamp"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=_packed_instant, decoder=_instant, format="tuple"
+        )
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=_packed_id, decoder=_id, format="binary")
     return connection
 

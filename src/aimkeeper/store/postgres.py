@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
 from aimkeeper.store.beats import Pulse
 from aimkeeper.store.home import Home, ServerHome
 from aimkeeper.store.lines import Line, Lines
-from aimkeeper.store.queries import migrations, numbered
+from aimkeeper.store.plain import ADOPTED, Adopted
+from aimkeeper.store.queries import Statement, migrations, numbered
 from aimkeeper.store.refusals import told
 from aimkeeper.store.rows import Params, Row
 
@@ -35,6 +37,8 @@ SET LOCAL idle_in_transaction_session_timeout = '15s';
 SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
 SET LOCAL jit_above_cost = -1
 """
+# An app's own instants may not say of what zone they are.
+_BEGIN_ADOPTED = f"{_BEGIN}; SET LOCAL TimeZone = 'UTC'"
 _BEGIN_MIGRATION = """
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '10min'
@@ -45,17 +49,20 @@ _MIGRATION_SECONDS = 700.0
 class _Asked:
     """Named statements on one line, which is taken when the first is asked."""
 
-    def __init__(self, lines: Lines, address: PostgresAddress, begin: str) -> None:
-        self._lines = lines
-        self._address = address
+    def __init__(self, backend: "Postgres", *, begin: str = "") -> None:
+        self._lines = backend.lines
+        self._address = backend.address
+        self._statements = backend.statements()
+        self._adopted = backend.adopted
         self._begin = begin
         self._held = AsyncExitStack()
         self._line: Line | None = None
 
     async def rows(self, name: str, /, **params: Any) -> list[Row]:
-        if numbered()[name].many:
+        statement = self._statements[name]
+        if statement.many:
             return [row for row in await self.each(name, [params]) if row is not None]
-        return await self._fetch(name, [params[key] for key in numbered()[name].names])
+        return await self._fetch(name, [self._value(key, params[key]) for key in statement.names])
 
     async def row(self, name: str, /, **params: Any) -> Row | None:
         return next(iter(await self.rows(name, **params)), None)
@@ -63,10 +70,14 @@ class _Asked:
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
         brought: list[Row | None] = [None] * len(many)
         if many:
-            values = [[one[key] for one in many] for key in numbered()[name].names]
+            values = [[self._value(key, one[key]) for one in many] for key in self._statements[name].names]
             for row in await self._fetch(name, values):
                 brought[row[0] - 1] = tuple(row)[1:]
         return brought
+
+    def _value(self, key: str, given: Any) -> Any:
+        """The one value that can't be made before it is known whose table it goes to."""
+        return self._adopted.written(given) if key == "plain" and self._adopted else given
 
     async def commit(self) -> None:
         if self._line is not None:
@@ -114,6 +125,7 @@ class Postgres:
 
     Attributes:
         pending: How many calls are under way; a clock that is moved by hand may wait for them.
+        adopted: What is to be known of a table of sessions that was not made here; None for one of our own.
     """
 
     dialect = "postgres"
@@ -129,19 +141,33 @@ class Postgres:
         self.address = address
         self.home: Home = ServerHome()
         self.pending = 0
+        self.adopted: Adopted | None = None
         self._clock = clock
         self._heard = heard
-        self._lines = Lines(address, clock, most=MOST_LINES, greet=self._greet, counted=self._count)
+        dial = partial(Lines, address, clock, statements=self.statements, greet=self._greet, counted=self._count)
+        self.lines = dial(most=MOST_LINES)
         # Its own, so that a beat waits for no claim and no commit.
-        self._heart = Lines(address, clock, most=1, greet=self._greet, counted=self._count)
+        self._heart = dial(most=1)
 
     def __str__(self) -> str:
         return str(self.address)
 
+    @property
+    def is_adopted(self) -> bool:
+        return self.adopted is not None
+
+    @property
+    def one_per_email(self) -> bool:
+        return self.adopted is not None and self.adopted.one_per_email
+
+    def statements(self) -> dict[str, Statement]:
+        """What may be asked here, by name."""
+        return numbered(adopted=self.adopted is not None)
+
     async def open(self) -> None:
         try:
             with told(self.address):
-                async with self._lines.line() as line:
+                async with self.lines.line() as line:
                     # A pooler in statement mode refuses the one, and would let both pass together.
                     await line.run("BEGIN")
                     await line.run("COMMIT")
@@ -149,23 +175,23 @@ class Postgres:
         except BaseException:
             await self.close()
             raise
-        self._lines.is_proven = self._heart.is_proven = True
+        self.lines.is_proven = self._heart.is_proven = True
 
     async def schema(self) -> tuple[int, int]:
         try:
             with told(self.address):
-                async with self._lines.line() as line:
+                async with self.lines.line() as line:
                     return await self._judge(line), newest_schema()
         finally:
-            await self._lines.close()
+            await self.lines.close()
 
     async def close(self) -> None:
-        await self._lines.close()
+        await self.lines.close()
         await self._heart.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Asked]:
-        asked = _Asked(self._lines, self.address, _BEGIN)
+        asked = _Asked(self, begin=_BEGIN_ADOPTED if self.adopted else _BEGIN)
         try:
             yield asked
             await asked.commit()
@@ -177,7 +203,7 @@ class Postgres:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[_Asked]:
-        asked = _Asked(self._lines, self.address, "")
+        asked = _Asked(self)
         try:
             yield asked
         finally:
@@ -185,8 +211,8 @@ class Postgres:
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         with told(self.address):
-            async with self._lines.line() as line:
-                return await line.fetch(name, [params[key] for key in numbered()[name].names])
+            async with self.lines.line() as line:
+                return await line.fetch(name, [params[key] for key in self.statements()[name].names])
 
     async def backup(self, target: Path) -> None:
         raise ConfigError(
@@ -258,7 +284,7 @@ class Postgres:
         if not has_meta and has_sessions:
             raise ForeignDatabase(
                 f"the {self.address} holds a table auth_sessions that aimkeeper did not make: "
-                "`aimkeeper db adopt --dry-run` shows what taking it over would change."
+                "`aimkeeper db adopt --dry-run` shows what sharing it would change."
             )
         if not has_meta and has_anything:
             raise ForeignDatabase(
@@ -269,6 +295,7 @@ class Postgres:
             return 0
         if has_sessions:
             await self._look_for_rows(line)
+        self.adopted = Adopted.read(await line.fetch("get_meta", (ADOPTED,)))
         found = await line.fetch("get_meta", (_SCHEMA,))
         version = int(found[0][0]) if found else 0
         if version > known:

@@ -10,11 +10,11 @@ SESSION_COLUMNS = (
     "id, user_email, fingerprint, session_type, ref, created_at, last_token_update_date, token_update_count, "
     "last_token_update_error, last_refresh_date, refresh_count, last_refresh_error, sealed, status, cause, generation, "
     "revision, due_at, deadline_at, ended_at, wipe_at, attempt, doubt_at, suspicion, alive_at, setrefresh_due, "
-    "settled_in, spares, ring, owner"
+    "settled_in, spares, ring, owner, {plain}"
 )
 
 # What a commit writes, from the parameters `rows.commit_params` makes.
-COMMIT_COLUMNS = """
+COMMIT_COLUMNS = """{write_plain}
   sealed = COALESCE(:sealed, sealed), revision = revision + 1, generation = :generation,
   status = :status, cause = :cause,
   fingerprint = CASE WHEN :fingerprint <> fingerprint AND EXISTS (
@@ -30,6 +30,47 @@ COMMIT_COLUMNS = """
 
 # Where the sessions stand: in PostgreSQL every table is named with its schema, so that no search_path matters.
 _SESSIONS = {"sqlite": "auth_sessions", "postgres": "public.auth_sessions"}
+
+# What differs where the table was not made here (`foreign.py`): the token may stand readable, in the columns of the app
+# that made it; e-mails are written as people typed them; and some rows are protected.
+_MADE_HERE = {
+    "{write_plain}": "",
+    "{plain_type}": "",
+    "{plain_columns}": "",
+    "{plain_values}": "",
+    "{no_plain}": "",
+    "{session_type}": ":session_type",
+    "{same_email}": "user_email = :email",
+    "{unprotected}": "",
+}
+_PLAIN = {
+    "sqlite": {"{plain}": "NULL", "{protected}": "0"},
+    "postgres": {"{plain}": "NULL::text", "{protected}": "false"},
+}
+_ADOPTED = {
+    "{plain}": """CASE WHEN aimharder_token <> '' THEN jsonb_build_object('token', aimharder_token, 'cookies',
+  aimharder_cookies, 'host', (SELECT value::jsonb -> 'host' FROM aimkeeper.meta WHERE key = 'adopted'))::text END""",
+    "{write_plain}": """
+  aimharder_token = COALESCE(:plain::jsonb ->> 'token', aimharder_token),
+  aimharder_cookies = COALESCE(:plain::jsonb -> 'cookies', aimharder_cookies),""",
+    "{plain_type}": ", plain text",
+    "{plain_columns}": ", aimharder_token, aimharder_cookies",
+    "{plain_values}": ", :plain::jsonb ->> 'token', :plain::jsonb -> 'cookies'",
+    "{no_plain}": "aimharder_token = '', aimharder_cookies = '[]',",
+    # Later versions of the app want one, and know two.
+    "{session_type}": "COALESCE(:session_type, 'device')",
+    "{same_email}": "lower(user_email) = :email",
+    "{unprotected}": "AND NOT COALESCE(protected, false)",
+    "{protected}": "COALESCE(protected, false)",
+}
+
+# When a row last gave a sign that its session lives; the app stamps failures too. `shown` is the row as JSON, for it is
+# not known which columns there are.
+_SEEN = """LEAST(:now::timestamptz, COALESCE(GREATEST((shown ->> 'created_at')::timestamptz,
+    CASE WHEN shown ->> 'last_refresh_error' IS NULL THEN (shown ->> 'last_refresh_date')::timestamptz END,
+    CASE WHEN shown ->> 'last_token_update_error' IS NULL THEN (shown ->> 'last_token_update_date')::timestamptz END,
+    CASE WHEN shown ->> 'last_refresh_error' IS NULL AND shown ->> 'last_token_update_error' IS NULL
+      THEN (shown ->> 'updated_at')::timestamptz END), 'epoch'))"""
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
@@ -60,9 +101,16 @@ def load(dialect: str) -> dict[str, str]:
 
 
 @lru_cache
-def numbered() -> dict[str, Statement]:
-    """The statements for PostgreSQL, by name."""
-    return {name: _for_many(body) if _MANY.search(body) else _for_one(body) for name, body in _named("postgres")}
+def numbered(*, adopted: bool = False) -> dict[str, Statement]:
+    """The statements for PostgreSQL, by name; *adopted*: for a table of sessions that was not made here."""
+    named = _named("postgres", adopted=adopted)
+    return {name: _for_many(body) if _MANY.search(body) else _for_one(body) for name, body in named}
+
+
+@lru_cache
+def script(name: str) -> str:
+    """Many statements, to be run as one: `sql/foreign/NAME.sql`."""
+    return resources.files("aimkeeper.store").joinpath("sql", "foreign", f"{name}.sql").read_text("utf-8")
 
 
 @lru_cache
@@ -73,13 +121,15 @@ def migrations(dialect: str) -> list[tuple[int, str, str]]:
     return [(int(file.name[:4]), file.name, file.read_text("utf-8")) for file in files if file.name.endswith(".sql")]
 
 
-def _named(dialect: str) -> list[tuple[str, str]]:
+def _named(dialect: str, *, adopted: bool = False) -> list[tuple[str, str]]:
     named = []
     for file in resources.files("aimkeeper.store").joinpath("sql").iterdir():
         if file.name.removesuffix(".sql").partition("_")[0] == dialect:
             parts = _NAME.split(file.read_text("utf-8"))
             named += list(zip(parts[1::2], parts[2::2], strict=True))
     shared = {"{session}": SESSION_COLUMNS, "{write}": COMMIT_COLUMNS, "{sessions}": _SESSIONS[dialect]}
+    shared["{seen}"] = _SEEN
+    shared |= _ADOPTED if adopted else _MADE_HERE | _PLAIN[dialect]
     return [(name, _filled(body, shared)) for name, body in named]
 
 

@@ -12,10 +12,10 @@ from aimkeeper.store.seal import Sealer, key_id_of
 # So many rows in one transaction: others must not wait long.
 CHUNK = 250
 
-# Which statement reads a page, which one writes a value, and the column its values are bound to.
-_PLACES = {
-    "sessions": ("sealed_sessions", "reseal_session", rows.SEALED_COLUMN),
-    "spares": ("sealed_spares", "reseal_spare", rows.SPARE_COLUMN),
+# Which statement reads a page, which one writes a value, and to which row and column the value of an id is bound.
+_PLACES: dict[str, tuple[str, str, Callable[[str], tuple[str, str]]]] = {
+    "sessions": ("sealed_sessions", "reseal_session", lambda row_id: (row_id, rows.SEALED_COLUMN)),
+    "spares": ("sealed_spares", "reseal_spare", rows.spare_bond),
 }
 
 
@@ -63,7 +63,7 @@ async def reseal(backend: Backend, sealer: Sealer, told: Callable[[Resealed], No
         StoreUnavailable
     """
     result = Resealed()
-    for place, (read, write, column) in _PLACES.items():
+    for place, (read, write, bond) in _PLACES.items():
         after = ""
         while True:
             async with backend.reading() as tx:
@@ -72,7 +72,7 @@ async def reseal(backend: Backend, sealer: Sealer, told: Callable[[Resealed], No
             if not page:
                 break
             after = page[-1][0]
-            changes = _changes(sealer, column, [(row[0], row[1]) for row in page if row[1] is not None], result)
+            changes = _changes(sealer, bond, [(row[0], row[1]) for row in page if row[1] is not None], result)
             landed: list[Any] = []
             if changes:
                 async with backend.transaction() as tx:
@@ -85,11 +85,13 @@ async def reseal(backend: Backend, sealer: Sealer, told: Callable[[Resealed], No
     return result
 
 
-def _changes(sealer: Sealer, column: str, page: list[tuple[str, bytes]], result: Resealed) -> list[dict[str, object]]:
+def _changes(
+    sealer: Sealer, bond: Callable[[str], tuple[str, str]], page: list[tuple[str, bytes]], result: Resealed
+) -> list[dict[str, object]]:
     changes: list[dict[str, object]] = []
     for row_id, was in page:
         try:
-            sealed = sealer.seal(row_id, column, sealer.open(row_id, column, was))
+            sealed = sealer.seal(*bond(row_id), sealer.open(*bond(row_id), was))
         except KeyProblem:
             name = key_id_of(was)
             result.unreadable[name] = result.unreadable.get(name, 0) + 1

@@ -12,6 +12,7 @@ from aimkeeper.core.errors import KeyProblem
 from aimkeeper.core.outcome import Life
 from aimkeeper.core.session import Cause, Handout, Secrets, Session, Status, Suspicion, Turn
 from aimkeeper.core.token import Fingerprint, Token
+from aimkeeper.store.plain import read_plain
 from aimkeeper.store.seal import Sealer
 
 Row = Sequence[Any]
@@ -104,7 +105,23 @@ def seal_spare(sealer: Sealer, spare_id: str, token: Token) -> bytes:
 
 
 def open_spare(sealer: Sealer, spare_id: str, sealed: bytes) -> Token:
-    return Token(sealer.open(spare_id, SPARE_COLUMN, sealed).decode())
+    row_id, column = spare_bond(spare_id)
+    if column == SPARE_COLUMN:
+        return Token(sealer.open(row_id, column, sealed).decode())
+    token = open_secrets(sealer, row_id, sealed).token
+    assert token is not None, "only what held a token is put aside"
+    return token
+
+
+def spare_bond(spare_id: str) -> tuple[str, str]:
+    """
+    The row and the column to which a spare is sealed.
+
+    Its own; but where another program wrote over a token, the database put aside what it could not open: the row's
+    sealed part as it stood (`row:ID:…`).
+    """
+    kind, _, rest = spare_id.partition(":")
+    return (rest.partition(":")[0], SEALED_COLUMN) if kind == "row" else (spare_id, SPARE_COLUMN)
 
 
 def session_from(row: Row, sealer: Sealer) -> Session:
@@ -115,6 +132,11 @@ def session_from(row: Row, sealer: Sealer) -> Session:
         KeyProblem: Its secrets do not open, or the row holds what no version of ours writes.
     """
     secrets = open_secrets(sealer, row[0], row[12])
+    if row[30] is not None:
+        try:
+            secrets = read_plain(row[30], secrets, instant(row[6]))
+        except ValueError as error:
+            raise KeyProblem(f"session {row[0]} holds something this version can't read ({error}).") from None
     return _read(row, secrets)
 
 
@@ -205,6 +227,7 @@ def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, An
         "setrefresh_due": after.setrefresh_due,
         "settled_in": after.settled_in,
         "ring": _encode(after.ring),
+        "plain": after.secrets if change.edit else None,
     }
 
 
@@ -226,6 +249,7 @@ def new_params(session: Session, sealer: Sealer, now: datetime) -> dict[str, Any
         "settled_in": session.settled_in,
         "alive_at": maybe_micros(session.alive_at),
         "ring": _encode(session.ring),
+        "plain": session.secrets,
     }
 
 

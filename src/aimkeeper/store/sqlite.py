@@ -90,6 +90,7 @@ class Sqlite:
 
     dialect = "sqlite"
     upkeep: tuple[str, ...] = ()
+    is_adopted = one_per_email = False
 
     def __init__(self, path: Path, *, inline: bool = False) -> None:
         self.path = path

@@ -21,9 +21,11 @@ from aimkeeper.store.commits import GroupCommit, Result, event_from, event_param
 from aimkeeper.store.fleet import FleetState
 from aimkeeper.store.http import ForHttp
 from aimkeeper.store.keyring import Keyring, Sealers
+from aimkeeper.store.leaving import forget, wipe
 from aimkeeper.store.logins import Logins
 from aimkeeper.store.outbox import Outbox
 from aimkeeper.store.owners import Owners
+from aimkeeper.store.plain import Rules
 from aimkeeper.store.rekey import Rekeying
 from aimkeeper.store.replay import replay
 from aimkeeper.store.seal import Sealer
@@ -87,6 +89,12 @@ class Store:
     async def close(self) -> None:
         await self.owners.close()
         await self._backend.close()
+
+    async def go_by(self, rules: Rules) -> None:
+        """Have the triggers of a table that another program made go by our settings."""
+        if self._backend.is_adopted:
+            async with self._backend.transaction() as tx:
+                await tx.row("set_rules", rules=rules.text())
 
     async def schema(self) -> tuple[int, int]:
         """The database's schema and the newest one known, without changing anything."""
@@ -168,6 +176,10 @@ class Store:
                 if key != session.key:
                     raise AlreadyKept(f"ref {session.ref!r} belongs to {key} already: give this session another.")
             row = await tx.row("lock_by_pair", email=session.email, fingerprint=session.fingerprint)
+            if row is None and self._backend.one_per_email:
+                # Another device's login takes its place, as in the app whose table this is.
+                for other in await tx.rows("sessions_by_email", email=session.email, limit=1):
+                    row = await tx.row("lock_by_id", id=other[0])
             if row is None:
                 await tx.row("insert_session", **rows.new_params(session, self._sealer, self.now()))
                 await self._write(tx, fact)
@@ -175,7 +187,8 @@ class Store:
             known = self._readable(row)
             if not replacing and known.status is not Status.ENDED:
                 raise AlreadyKept(f"{known.key} is kept already: use --replace to put this token in its place.")
-            if known.secrets.token and known.secrets.token != session.token:
+            same_device = known.fingerprint == session.fingerprint
+            if known.secrets.token and known.secrets.token != session.token and same_device:
                 group = GroupCommit(tx, self._sealer, self.now())
                 aside = await group.put_aside(_new_id(), known, known.secrets.token, generation=known.generation)
                 await self._write(tx, *aside)
@@ -207,13 +220,14 @@ class Store:
             return await self._by_id(tx, session_id)
 
     async def forget(self, session_id: str) -> bool:
-        """Erase every trace of a session: row, spares and events."""
+        """
+        Erase every trace of a session: row, spares and events.
+
+        Raises:
+            ConfigError: Another program's table says that the row must stay.
+        """
         async with self._backend.transaction() as tx:
-            row = await tx.row("delete_row", id=session_id)
-            await tx.row("delete_events_of", id=session_id)
-            if row:
-                await tx.row("delete_login_of", email=row[0])
-        return row is not None
+            return await forget(tx, session_id)
 
     async def revive(self, session_id: str) -> Session | None:
         """Undo an end that was not its owner's; None when there is nothing left to undo."""
@@ -231,19 +245,7 @@ class Store:
     async def wipe(self, *, keep_rows: bool, limit: int = 500) -> list[Event]:
         """Wipe the secrets of those whose time for second thoughts is over, and their rows unless *keep_rows*."""
         async with self._backend.transaction() as tx:
-            ready = await tx.rows("wipe_ready", now=rows.micros(self.now()), limit=limit)
-            await tx.each("delete_spares_of", [{"session_id": row[0]} for row in ready])
-            await tx.each("wipe_row" if keep_rows else "delete_row", [{"id": row[0]} for row in ready])
-            facts = [
-                Event(
-                    kind=EventKind.WIPED,
-                    at=self.now(),
-                    session_id=session_id,
-                    email=email,
-                    data={"generation": generation, "row_kept": keep_rows},
-                )
-                for session_id, email, generation in ready
-            ]
+            facts = await wipe(tx, self.now(), keep_rows=keep_rows, limit=limit)
             await self._write(tx, *facts)
         return facts
 

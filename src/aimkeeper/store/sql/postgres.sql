@@ -90,7 +90,7 @@ SELECT min(due_at) FROM public.auth_sessions WHERE owner IS NULL AND due_at IS N
 -- many: rotated_at timestamptz, rotations integer, last_error text, setrefresh_at timestamptz,
 -- many: setrefresh_count integer, setrefresh_error text, account_key text, due_at timestamptz,
 -- many: deadline_at timestamptz, ended_at timestamptz, wipe_at timestamptz, attempt integer, doubt_at timestamptz,
--- many: suspicion bytea, alive_at timestamptz, setrefresh_due boolean, settled_in boolean, ring bytea
+-- many: suspicion bytea, alive_at timestamptz, setrefresh_due boolean, settled_in boolean, ring bytea{plain_type}
 WITH held AS MATERIALIZED (SELECT id FROM public.auth_sessions WHERE id = ANY ({id[]}) ORDER BY id FOR NO KEY UPDATE)
 UPDATE public.auth_sessions SET {write}, last_rotation_id = :claim_id FROM {given}
  WHERE id = :id AND generation = :held_generation AND revision = :held_revision
@@ -104,7 +104,7 @@ RETURNING given.n, revision, fingerprint, spares, owner;
 -- many: rotated_at timestamptz, rotations integer, last_error text, setrefresh_at timestamptz,
 -- many: setrefresh_count integer, setrefresh_error text, account_key text, due_at timestamptz,
 -- many: deadline_at timestamptz, ended_at timestamptz, wipe_at timestamptz, attempt integer, doubt_at timestamptz,
--- many: suspicion bytea, alive_at timestamptz, setrefresh_due boolean, settled_in boolean, ring bytea
+-- many: suspicion bytea, alive_at timestamptz, setrefresh_due boolean, settled_in boolean, ring bytea{plain_type}
 WITH held AS MATERIALIZED (SELECT id FROM public.auth_sessions WHERE id = ANY ({id[]}) ORDER BY id FOR NO KEY UPDATE)
 UPDATE public.auth_sessions SET {write} FROM {given}
  WHERE id = :id AND generation = :held_generation AND revision = :held_revision
@@ -113,9 +113,10 @@ RETURNING given.n, revision, fingerprint, spares, owner;
 
 -- name: commit_touch
 -- Handouts, cookies: only the sealed part changes, and when whoami last recognised it.
--- many: id uuid, held_revision bigint, sealed bytea, alive_at timestamptz, now timestamptz
+-- many: id uuid, held_revision bigint, sealed bytea, alive_at timestamptz, now timestamptz{plain_type}
 WITH held AS MATERIALIZED (SELECT id FROM public.auth_sessions WHERE id = ANY ({id[]}) ORDER BY id FOR NO KEY UPDATE)
-UPDATE public.auth_sessions SET sealed = :sealed, alive_at = :alive_at, revision = revision + 1, updated_at = :now
+UPDATE public.auth_sessions SET {write_plain}
+  sealed = :sealed, alive_at = :alive_at, revision = revision + 1, updated_at = :now
   FROM {given}
  WHERE id = :id AND revision = :held_revision AND (SELECT count(*) FROM held) IS NOT NULL
 RETURNING given.n, revision, fingerprint, spares, owner;
@@ -133,13 +134,13 @@ SELECT {session} FROM public.auth_sessions WHERE id = :id FOR NO KEY UPDATE;
 
 -- name: lock_by_pair
 SELECT {session} FROM public.auth_sessions
- WHERE user_email = :email AND fingerprint = :fingerprint FOR NO KEY UPDATE;
+ WHERE {same_email} AND fingerprint = :fingerprint FOR NO KEY UPDATE;
 
 -- name: session_by_pair
-SELECT {session} FROM public.auth_sessions WHERE user_email = :email AND fingerprint = :fingerprint;
+SELECT {session} FROM public.auth_sessions WHERE {same_email} AND fingerprint = :fingerprint;
 
 -- name: sessions_by_email
-SELECT {session} FROM public.auth_sessions WHERE user_email = :email ORDER BY fingerprint LIMIT :limit;
+SELECT {session} FROM public.auth_sessions WHERE {same_email} ORDER BY fingerprint LIMIT :limit;
 
 -- name: sessions_by_ref
 SELECT {session} FROM public.auth_sessions WHERE ref = :ref LIMIT :limit;
@@ -161,14 +162,16 @@ SELECT {session} FROM public.auth_sessions
 -- name: insert_session
 INSERT INTO public.auth_sessions (
   id, user_email, fingerprint, session_type, ref, created_at, updated_at, last_token_update_date, account_key, sealed,
-  status, generation, revision, due_at, deadline_at, setrefresh_due, settled_in, alive_at, ring)
+  status, generation, revision, due_at, deadline_at, setrefresh_due, settled_in, alive_at, ring{plain_columns})
 VALUES (
-  :id, :email, :fingerprint, :session_type, :ref, :now, :now, :rotated_at, :account_key, :sealed,
-  'active', 1, 1, :due_at, :deadline_at, :setrefresh_due, :settled_in, :alive_at, :ring);
+  :id, :email, :fingerprint, {session_type}, :ref, :now, :now, :rotated_at, :account_key, :sealed,
+  'active', 1, 1, :due_at, :deadline_at, :setrefresh_due, :settled_in, :alive_at, :ring{plain_values});
 
 -- name: replace_session
--- A login or adoption of a known pair: unconditional, one more generation. The claim of another is not freed.
-UPDATE public.auth_sessions SET
+-- A login or adoption of a known pair: unconditional, one more generation. The claim of another is not freed. Where an
+-- app's table has room for one session of an account only, it may have come with another fingerprint.
+UPDATE public.auth_sessions SET {write_plain}
+  fingerprint = :fingerprint,
   sealed = :sealed, revision = revision + 1, generation = generation + 1, status = 'active', cause = NULL,
   updated_at = :now, last_token_update_date = :rotated_at, last_token_update_error = NULL, last_refresh_error = NULL,
   account_key = :account_key, due_at = :due_at, deadline_at = :deadline_at, ended_at = NULL, wipe_at = NULL,
@@ -179,7 +182,7 @@ UPDATE public.auth_sessions SET
 
 -- name: end_by_owner
 -- The owner's end: final, secrets gone at once, so one more generation: no late rotation may undo it.
-UPDATE public.auth_sessions SET
+UPDATE public.auth_sessions SET {no_plain}
   sealed = :sealed, revision = revision + 1, generation = generation + 1, status = 'ended', cause = :cause,
   updated_at = :now, due_at = NULL, ended_at = :now, wipe_at = :wipe_at, attempt = 0, doubt_at = NULL,
   suspicion = NULL, setrefresh_due = false, last_rotation_id = NULL
@@ -194,18 +197,19 @@ UPDATE public.auth_sessions SET
 
 -- name: wipe_ready
 -- Locked, so that none of them is revived while it is being wiped.
-SELECT id, user_email, generation FROM public.auth_sessions WHERE wipe_at <= :now ORDER BY wipe_at LIMIT :limit
+SELECT id, user_email, generation, {protected} FROM public.auth_sessions WHERE wipe_at <= :now ORDER BY wipe_at LIMIT :limit
    FOR UPDATE SKIP LOCKED;
 
 -- name: wipe_row
 -- Keeps the row, without anything that opens a door.
 -- many: id uuid
-UPDATE public.auth_sessions SET sealed = '', account_key = '', wipe_at = NULL, revision = revision + 1
+UPDATE public.auth_sessions SET {no_plain} sealed = '', account_key = '', wipe_at = NULL, revision = revision + 1
   FROM {given} WHERE id = :id RETURNING given.n;
 
 -- name: delete_row
+-- No row back: it is gone already, or protected by the app that made it.
 -- many: id uuid
-DELETE FROM public.auth_sessions USING {given} WHERE id = :id RETURNING given.n, user_email;
+DELETE FROM public.auth_sessions USING {given} WHERE id = :id {unprotected} RETURNING given.n, user_email;
 
 -- name: delete_events_of
 DELETE FROM aimkeeper.events WHERE session_id = :id;

@@ -124,11 +124,13 @@ UPDATE public.auth_sessions SET due_at = :now, revision = revision + 1
 RETURNING id;
 
 -- name: retriage
--- Due later than any rule can have set it: written while the clock stood elsewhere.
+-- Due later than any rule can have set it: written while the clock stood elsewhere. Not those that came to us stale, in
+-- an app's table: they are tried slowly.
 UPDATE public.auth_sessions SET due_at = :now, revision = revision + 1
  WHERE id = ANY (ARRAY(
          SELECT id FROM public.auth_sessions
           WHERE owner IS NULL AND due_at > LEAST(:latest::timestamptz, :latest_unfailed::timestamptz)
+            AND (settled_in OR deadline_at > :now)
             AND (due_at > :latest OR (due_at > :latest_unfailed AND attempt = 0))
           LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED))
 RETURNING id;

@@ -161,7 +161,7 @@ UPDATE auth_sessions SET
  WHERE id = :id;
 
 -- name: wipe_ready
-SELECT id, user_email, generation FROM auth_sessions WHERE wipe_at <= :now ORDER BY wipe_at LIMIT :limit;
+SELECT id, user_email, generation, {protected} FROM auth_sessions WHERE wipe_at <= :now ORDER BY wipe_at LIMIT :limit;
 
 -- name: wipe_row
 -- Keeps the row, without anything that opens a door.

@@ -9,6 +9,7 @@ CREATE TABLE aimkeeper.meta (
   value text NOT NULL
 );
 
+-- made here: a table that another program made gets what it lacks of all this by `db adopt` (sql/foreign/share.sql).
 -- The first fifteen columns are those the apps already have (docs/upstream.md), the rest is ours. "C": pages follow the
 -- order of bytes, whatever language the database speaks.
 CREATE TABLE public.auth_sessions (
@@ -58,6 +59,7 @@ CREATE TABLE public.auth_sessions (
   autovacuum_vacuum_cost_delay = 1
 );
 COMMENT ON TABLE public.auth_sessions IS 'Made and kept by aimkeeper. Secrets are sealed: aimharder_token stays empty.';
+-- end of what is made here
 -- Sealed bytes do not shrink, to try would be waste; they stay in the row.
 ALTER TABLE public.auth_sessions ALTER COLUMN sealed SET STORAGE EXTERNAL, ALTER COLUMN ring SET STORAGE EXTERNAL;
 
@@ -174,7 +176,9 @@ CREATE TABLE aimkeeper.sign_ins (
 );
 
 -- Nobody but the owner of the tables sees a row: there is no policy, and there shall be none for roles of a public API.
+-- made here
 ALTER TABLE public.auth_sessions    ENABLE ROW LEVEL SECURITY;
+-- end of what is made here
 ALTER TABLE aimkeeper.meta          ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aimkeeper.status_counts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aimkeeper.spares        ENABLE ROW LEVEL SECURITY;
