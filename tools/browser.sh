@@ -2,8 +2,8 @@
 # The browser package: what it is checked, packed and tested with.
 #
 #     tools/browser.sh setup   Chromium from apt (as root) and the npm packages of the lock files, where missing
-#     tools/browser.sh check   tsc --checkJs --strict
-#     tools/browser.sh types   the same, and writes browser/dist/types
+#     tools/browser.sh check   tsc --checkJs --strict, of the package and of the operator's page
+#     tools/browser.sh types   the package alone, and writes browser/dist/types
 #     tools/browser.sh unit    node --test
 #     tools/browser.sh pack    types, then browser/dist/aimkeeper-browser-VERSION.tgz
 #     tools/browser.sh next    the packed package in a Next app: builds it, copied into the folder given
@@ -36,7 +36,7 @@ setup)
     ;;
 check)
     install browser
-    (cd browser && npx --no-install tsc -p . --noEmit)
+    (cd browser && npx --no-install tsc -p . --noEmit && npx --no-install tsc -p dev/board)
     ;;
 types)
     install browser

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from aimkeeper.core.errors import ConfigError
+from aimkeeper.core.errors import ConfigError, StoreUnavailable
 from aimkeeper.engine.worker import Worker
 from aimkeeper.notify.by_apprise import check
 from aimkeeper.notify.courier import Courier
@@ -197,6 +197,7 @@ async def serving(
             tasks.append(asyncio.create_task(worker.run(), name="worker"))
         for task in tasks:
             task.add_done_callback(lambda _: stopping.set())
+        counting = asyncio.create_task(telemetry.minutes.run(service.clock.sleep), name="minutes")
         try:
             yield Serving(service, url, worker)
         finally:
@@ -208,6 +209,10 @@ async def serving(
                 worker.stop()
             if tasks:
                 await asyncio.wait(tasks)
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
+            with contextlib.suppress(StoreUnavailable):  # numbers, which nobody waits for
+                await telemetry.minutes.flush()
     for task in tasks:
         task.result()
 

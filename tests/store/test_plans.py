@@ -58,6 +58,7 @@ def test_no_statement_reads_a_whole_table_that_grows(connection, name):
         ("recall_ends", "auth_sessions_ended"),
         ("ends_since", "events_ends"),
         ("prune_events", "events_at"),
+        ("nearest_deadline", "auth_sessions_deadline"),
     ],
 )
 def test_each_question_takes_the_index_made_for_it_and_sorts_nothing(connection, name, index):
@@ -124,6 +125,8 @@ QUESTIONS = {
     "wipe_ready": {"now": NOW, "limit": 8},
     "commit_touch": {"id": "00000000", "held_revision": 1, "sealed": b"1"},
     "status_counts": {},
+    "nearest_deadline": {"limit": 8},
+    "deadlines_from": {"start": "0", "stop": "f", "limit": 8},
     "recall_ends": {"since": NOW - 100},
     "retry_failing": {"now": NOW, "limit": 8},
     "retry_suspected": {"now": NOW, "limit": 8},

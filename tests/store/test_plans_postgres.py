@@ -49,7 +49,11 @@ SELECT id, 'member', id, now(), now() + interval '1 h' FROM public.auth_sessions
 """
 # Those that ask for a part of what there is, so that the whole would not do.
 LONG_AGO = 1_600_000_000_000_000
-ASKED = {"tallies_since": {"minute": 10**9}, "count_rotated_since": {"since": LONG_AGO}}
+ASKED = {
+    "tallies_since": {"minute": 10**9},
+    "tallies_by_slot": {"minute": 10**9},
+    "count_rotated_since": {"since": LONG_AGO},
+}
 
 INDEXES = {
     "claim_steady": {"auth_sessions_in_doubt", "auth_sessions_due"},
@@ -69,6 +73,9 @@ INDEXES = {
     "ends_since": {"events_ends"},
     "prune_events": {"events_at"},
     "feed_after": {"events_feed"},
+    "feed_last": {"events_feed"},
+    "nearest_deadline": {"auth_sessions_deadline"},
+    "deadlines_from": {"auth_sessions_pkey"},
 }
 
 

@@ -61,7 +61,7 @@ def test_a_hostile_page_changes_nothing_and_reads_nothing_while_the_operator_s_p
     session_id = site.session(7)
     before = site.call(site.service.store.get(session_id))
     look(site.call(sign_in_link(site.service, site.url)))
-    assert "sessions.js" in look(f"{site.url}/")
+    assert "board.js" in look(f"{site.url}/")
     page = TRIES.replace("KEEPER", site.url).replace("ID", session_id)
 
     # 127.0.0.1 and localhost are two sites to a browser.
@@ -77,7 +77,7 @@ def test_a_hostile_page_changes_nothing_and_reads_nothing_while_the_operator_s_p
     assert [line for line in read[:-1] if not line.endswith((" refused", " opaque 0 0"))] == []
     assert site.call(site.service.store.get(session_id)) == before
     assert site.call(paused(site)) is None
-    assert "sessions.js" in look(f"{site.url}/"), "the operator's browser is still signed in: it had a cookie to send"
+    assert "board.js" in look(f"{site.url}/"), "the operator's browser is still signed in: it had a cookie to send"
 
 
 async def paused(site):

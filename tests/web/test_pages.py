@@ -1,15 +1,18 @@
 """The page, the one-time link that opens it, and what they may load."""
 
+import base64
+import hashlib
 import re
 from importlib import resources
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 import pytest
 
 from aimkeeper.core.events import EventKind
 from aimkeeper.serving import sign_in_link
 from aimkeeper.web.access import PAGE_COOKIE
-from aimkeeper.web.pages import SHIPPED
+from aimkeeper.web.shipped import address, shipped
 
 STRICT = {
     "cache-control": "no-store",
@@ -22,15 +25,16 @@ STRICT = {
 OWN_ONLY = {"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "connect-src": "'self'"}
 ELSEWHERE = [
     "x.js",
-    "..%2ftemplates%2fsessions.html",
+    "..%2ftemplates%2fboard.html",
     "lib",
     "lib/",
     "lib/../../access.py",
     "%2e%2e%2faccess.py",
     "page.css%00",
 ]
-PAGES = ["sessions.html", "sign_in.html", "opened.html", "docs.html"]
+PAGES = ["board.html", "session.html", "add.html", "sign_in.html", "opened.html", "docs.html"]
 MODULES = Path(__file__).parents[2] / "browser"
+STATIC = Path(__file__).parents[2] / "src/aimkeeper/web/static"
 FOR_OTHER_SITES = {str(path.relative_to(MODULES)) for pattern in ("*.js", "lib/*.js") for path in MODULES.glob(pattern)}
 
 
@@ -48,7 +52,7 @@ async def test_without_a_link_the_page_says_how_to_get_one(house):
 
     assert (answer.status_code, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
     assert "aimkeeper open" in answer.text
-    assert "sessions.js" not in answer.text
+    assert "board.js" not in answer.text
 
 
 async def test_a_link_opens_the_page_and_its_lists(house):
@@ -60,7 +64,7 @@ async def test_a_link_opens_the_page_and_its_lists(house):
 
     assert answer.status_code == 200
     assert (page.status_code, lists.status_code) == (200, 200)
-    assert "sessions.js" in page.text
+    assert "board.js" in page.text
 
 
 async def test_a_link_leads_on_from_our_own_page_so_that_the_browser_sends_its_strict_cookie_along(house):
@@ -225,7 +229,7 @@ def test_a_page_names_no_other_site_and_holds_no_script_or_style_of_its_own(name
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("sessions.js", "text/javascript"),
+        ("board.js", "text/javascript"),
         ("docs.js", "text/javascript"),
         ("page.css", "text/css"),
         ("auto-token-refresh.js", "text/javascript"),
@@ -243,7 +247,7 @@ async def test_scripts_and_styles_are_there_for_everybody(house, name, kind):
     "name",
     [
         "x.js",
-        "..%2ftemplates%2fsessions.html",
+        "..%2ftemplates%2fboard.html",
         "lib",
         "lib/",
         "lib/../../access.py",
@@ -257,7 +261,7 @@ async def test_nothing_else_is_served_from_the_package(house, name):
     assert answer.status_code == 404
 
 
-def test_every_file_a_page_asks_for_is_served():
+def test_what_a_page_asks_for_and_what_that_imports_is_served_and_nothing_else():
     asked = FOR_OTHER_SITES | {
         name
         for page in PAGES
@@ -265,8 +269,71 @@ def test_every_file_a_page_asks_for_is_served():
             r'(?:href|src)="/static/([^"]+)"', resources.files("aimkeeper.web").joinpath("templates", page).read_text()
         )
     }
+    for name in sorted(asked):
+        asked |= set(_all_that_is_imported(name))
 
-    assert asked == set(SHIPPED)
+    assert asked == set(shipped())
+
+
+def _all_that_is_imported(name):
+    """By a way of its own: whatever stands behind `from` or `import`."""
+    text = (STATIC / name).read_text("utf-8")
+    for path in re.findall(r'^import (?:[^;]+? from )?"(\.[^"]+)";$', text, re.MULTILINE):
+        other = normpath(join(dirname(name), path))
+        yield other
+        yield from _all_that_is_imported(other)
+
+
+# ---------------------------------------------------------------- named by hash
+
+
+async def test_what_a_page_loads_is_named_by_its_hash_and_is_kept_for_ever(house):
+    page = await house.ask("GET", "/", headers=house.page())
+    loaded = re.findall(r'<(?:script|link)[^>]+?(?:src|href)="([^"]+)"(?: integrity="([^"]+)")?', page.text)
+
+    assert len(loaded) > 15
+    for path, integrity in loaded:
+        answer = await house.ask("GET", path)
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable", path
+        assert hash_of(answer) == integrity or path.endswith(".svg"), path
+
+
+async def test_every_module_that_a_page_imports_is_loaded_with_its_hash_before(house):
+    page = await house.ask("GET", "/", headers=house.page())
+
+    ahead = re.findall(r'<link rel="modulepreload" href="([^"]+)" integrity="sha384-', page.text)
+    assert sorted(ahead) == sorted(address(name) for name in set(_all_that_is_imported("board.js")))
+
+
+async def test_under_the_hash_of_another_version_nothing_is_served(house):
+    path = address("board.js")
+    other = path.replace("/static/v-", "/static/v-0")[: len(path)]
+
+    answers = [await house.ask("GET", asked) for asked in (other, "/static/v-/board.js", f"{address('')}x.js")]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+async def test_a_browser_that_has_it_is_not_sent_it_again(house):
+    first = await house.ask("GET", "/static/element.js")
+    again = await house.ask("GET", "/static/element.js", headers={"if-none-match": first.headers["etag"]})
+    other = await house.ask("GET", "/static/element.js", headers={"if-none-match": '"sha384-older"'})
+
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+async def test_the_hashes_of_the_modules_are_told(house):
+    told = (await house.ask("GET", "/static/integrity.json")).json()
+
+    assert set(told["files"]) == set(shipped())
+    for name in sorted(FOR_OTHER_SITES):
+        answer = await house.ask("GET", told["base"] + name)
+        assert hash_of(answer) == told["files"][name]
+
+
+def hash_of(answer):
+    return "sha384-" + base64.b64encode(hashlib.sha384(answer.content).digest()).decode()
 
 
 async def test_the_api_describes_every_route_of_the_api(house):

@@ -73,6 +73,7 @@ MEMBER_READS, MEMBER_WRITES = {"member", "member without his token"}, {"member"}
 # By hand from the manual. What stands for nobody is open to whoever brings something in the body or the address.
 MAY = {
     "GET /": PAGE_READS,
+    "GET /sessions/{id}": PAGE_READS,
     "GET /docs": EVERYBODY,
     "GET /openapi.json": EVERYBODY,
     "GET /static/page.css": EVERYBODY,
@@ -111,6 +112,7 @@ MAY = {
     "POST /api/sessions/{id}/check": OPERATOR | PAGE_WRITES,
     "POST /api/sessions/{id}/revive": OPERATOR | PAGE_WRITES,
     "GET /api/status": OPERATOR | PAGE_READS,
+    "GET /api/series": OPERATOR | PAGE_READS,
     "GET /api/events": OPERATOR | PAGE_READS,
     "GET /api/verdicts": OPERATOR | PAGE_READS,
     "POST /api/verdicts/accept": OPERATOR | PAGE_WRITES,

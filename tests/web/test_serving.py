@@ -119,7 +119,7 @@ async def test_it_answers_on_its_socket_and_a_link_opens_the_page(house):
         page = await browser.get(running.url)
 
     assert (opened.status_code, page.status_code) == (200, 200)
-    assert "sessions.js" in page.text
+    assert "board.js" in page.text
 
 
 async def test_it_leaves_a_note_of_where_it_listens_while_it_does(house):

@@ -57,6 +57,12 @@ class Feed:
             found = await tx.rows("feed_after", epoch=place.epoch, id=place.id, limit=limit)
         return [(Place(row[0], row[1]), event_from(row[1:])) for row in found]
 
+    async def last(self, limit: int) -> list[tuple[Place, Event]]:
+        """The latest *limit* events, the earliest of them first."""
+        async with self._backend.reading() as tx:
+            found = await tx.rows("feed_last", limit=limit)
+        return [(Place(row[0], row[1]), event_from(row[1:])) for row in reversed(found)]
+
     async def end(self) -> Place:
         """The place of the latest event; what is committed from now on comes after it."""
         async with self._backend.reading() as tx:

@@ -8,6 +8,7 @@ from aimkeeper.core.errors import KeyProblem
 from aimkeeper.core.session import Session, SessionKey, Status
 from aimkeeper.store import rows
 from aimkeeper.store.backend import Backend
+from aimkeeper.store.board import Board
 from aimkeeper.store.feed import Feed
 from aimkeeper.store.limits import Limits
 from aimkeeper.store.seal import Sealer
@@ -28,6 +29,7 @@ class ForHttp:
         bots: Bearers lent to bots on other machines.
         limits: Counted tries.
         feed: Events in order.
+        board: What the page shows beside lists.
     """
 
     def __init__(self, backend: Backend, clock: Clock, sealer: Callable[[], Sealer]) -> None:
@@ -38,6 +40,7 @@ class ForHttp:
         self.bots = Tickets(backend, clock, "bot", prefix="aimkeeper-bot-")
         self.limits = Limits(backend, clock)
         self.feed = Feed(backend)
+        self.board = Board(backend, sealer)
 
     async def get(self, session_id: str) -> Session | None:
         """The session with that id. Many who ask at once share a trip."""

@@ -14,6 +14,7 @@ from aimkeeper.core.session import Turn
 from aimkeeper.core.telling import Problem
 from aimkeeper.telemetry.logs import Quiet, where
 from aimkeeper.telemetry.metrics import Look, Numbers
+from aimkeeper.telemetry.minutes import Minutes
 
 if TYPE_CHECKING:
     from aimkeeper.engine.worker import Worker
@@ -32,6 +33,7 @@ class Telemetry:
 
     Attributes:
         registry: Every metric, for Prometheus.
+        minutes: Durations, for the charts of the page.
     """
 
     def __init__(self, service: "Service") -> None:
@@ -44,10 +46,12 @@ class Telemetry:
         self._numbers = Numbers(__version__)
         self.registry = CollectorRegistry()
         self.registry.register(self._numbers)
+        self.minutes = Minutes(service)
         keeper = service.keeper
         keeper.hearers.events.append(self._hear_event)
         keeper.hearers.turns.append(self._hear_turn)
-        keeper.hearers.lateness.append(self._numbers.lateness.note)
+        keeper.hearers.turns.append(self.minutes.note_turn)
+        keeper.hearers.lateness += [self._numbers.lateness.note, self.minutes.note_lateness]
         keeper.hearers.faults.append(self._hear_fault)
         keeper.committer.exposed = self._numbers.exposure.note
         keeper.committer.wrote = self._numbers.commits.note

@@ -11,7 +11,7 @@ from aimkeeper.core.errors import AimkeeperError
 from aimkeeper.engine.worker import Worker
 from aimkeeper.service import Service
 from aimkeeper.telemetry import Telemetry
-from aimkeeper.web import acts, auth, docs, errors, feed, fleet, health, pages, refresh, sessions, token_update
+from aimkeeper.web import acts, auth, docs, errors, feed, fleet, health, pages, refresh, series, sessions, token_update
 from aimkeeper.web.access import Access
 from aimkeeper.web.bodies import MAX_BODY
 from aimkeeper.web.door import Door
@@ -42,6 +42,7 @@ ROUTES = [
     acts.lend,
     acts.revoke,
     fleet.status,
+    series.series,
     fleet.verdicts,
     fleet.accept,
     fleet.retry,
@@ -49,6 +50,7 @@ ROUTES = [
     fleet.resume,
     feed.events,
     pages.page,
+    pages.session_page,
     pages.sign_in,
     pages.sign_in_by_key,
     pages.sign_out,

@@ -12,8 +12,9 @@ from litestar.routes import HTTPRoute
 from aimkeeper import __version__
 from aimkeeper.web.access import CSRF_HEADER, MEMBER_COOKIE, PAGE_COOKIE, READING, Role
 from aimkeeper.web.errors import AnyRequest
-from aimkeeper.web.pages import SAFE, page_file
+from aimkeeper.web.pages import SAFE
 from aimkeeper.web.shapes import Failed
+from aimkeeper.web.shipped import page
 from aimkeeper.web.told import FORM, JSON, Told
 
 WHY = {
@@ -49,7 +50,7 @@ class _Docs(OpenAPIRenderPlugin):
     """Our own page over the schema: every route, with a form to try it."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 (the plugin's signature)
-        return page_file("docs.html").encode()
+        return page("docs.html").encode()
 
 
 def config() -> OpenAPIConfig:

@@ -44,15 +44,20 @@ _encode = msgspec.json.Encoder().encode
     ),
 )
 async def events(
-    request: AnyRequest, service: GivenService, after: FromQuery[str] = "", limit: Limit = PAGE
+    request: AnyRequest,
+    service: GivenService,
+    *,
+    after: FromQuery[str] = "",
+    limit: Limit = PAGE,
+    latest: FromQuery[bool] = False,
 ) -> Response[Any] | Stream:
     """
     For `Accept: text/event-stream` a stream that lasts, resumed by `Last-Event-ID` or `?after=`; else a page.
 
-    Without either a stream begins now, and a page with the oldest event there is.
+    Without either a stream begins now, and a page with the oldest event there is; with `latest` it is the last page.
     """
     if EVENT_STREAM not in request.headers.get("accept", ""):
-        return Response(await _page(service, _place(after) or Place(0, 0), limit))
+        return Response(await _page(service, _place(after) or Place(0, 0), limit, latest=latest))
     begin = _place(request.headers.get("last-event-id", "") or after) or await service.store.http.feed.end()
     streams: Streams = request.app.state.streams
     streams.check_room()
@@ -77,8 +82,9 @@ class Streams:
             raise Refused("too_many_streams", "too many streams are open: close one, or wait.", retry_after=5)
 
 
-async def _page(service: Service, after: Place, limit: int) -> dict[str, Any]:
-    found = await service.store.http.feed.after(after, limit)
+async def _page(service: Service, after: Place, limit: int, *, latest: bool) -> dict[str, Any]:
+    feed = service.store.http.feed
+    found = await (feed.last(limit) if latest else feed.after(after, limit))
     return {
         "success": True,
         "events": [_told(place, fact) for place, fact in found],

@@ -1,8 +1,6 @@
 """The page, and the ways in: a one-time link, or the operator's key."""
 
 from html import escape
-from importlib import resources
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,9 +11,11 @@ from litestar.response import Redirect
 
 from aimkeeper.core.events import EventKind
 from aimkeeper.service import Service
-from aimkeeper.web.access import PAGE_COOKIE, Access, Role, address_of, gone, hash_link_code, is_secure, let_in
+from aimkeeper.web.access import PAGE_COOKIE, Access, Caller, Role, address_of, gone, hash_link_code, is_secure, let_in
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenAccess, GivenLimiter, GivenService
+from aimkeeper.web.shipped import address, shipped
+from aimkeeper.web.shipped import page as shipped_page
 
 _OWN_ONLY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -26,6 +26,12 @@ SAFE = {"content-security-policy": _OWN_ONLY.format(form="'none'")}
 # The page with the key's form may send that, to us.
 SAFE_WITH_FORM = {"content-security-policy": _OWN_ONLY.format(form="'self'")}
 LONGEST_FORM = 4096
+# The list of hashes, among what is served.
+HASHES = "integrity.json"
+# Named by hash it never changes; by its plain name it is looked after again each time: an upgrade must not meet the
+# script of yesterday.
+FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
+EACH_TIME = {"cache-control": "no-cache"}
 WRONG_KEY = '<p class="bad" role="alert">That is not the operator\'s key.</p>'
 
 
@@ -35,9 +41,14 @@ async def page(request: AnyRequest, access: GivenAccess) -> Response[str]:
     caller = await access.caller(request, (Role.PAGE,))
     if caller is None:
         return _way_in(401)
-    # What its script sends along with each write.
-    text = page_file("sessions.html").replace("{csrf}", escape(caller.csrf or ""))
-    return Response(text, media_type=MediaType.HTML, headers=SAFE)
+    return _whole("board.html", caller)
+
+
+@get("/sessions/{session_id:str}", include_in_schema=False)
+async def session_page(request: AnyRequest, access: GivenAccess, session_id: FromPath[str]) -> Response[str]:  # noqa: ARG001 (its script reads it off the address)
+    """One session, live; a way in for those who are not."""
+    caller = await access.caller(request, (Role.PAGE,))
+    return _way_in(401) if caller is None else _whole("session.html", caller)
 
 
 @get("/sign-in/{code:str}", include_in_schema=False)
@@ -48,7 +59,7 @@ async def sign_in(
     if not await service.store.sign_ins.use(hash_link_code(code)):
         return _way_in(401)
     # Not a redirect: a browser that was led here from another site would not send its new cookie along with it.
-    return await _opened(request, service, access, Response(page_file("opened.html"), headers=SAFE), by="link")
+    return await _opened(request, service, access, _answer("opened.html"), by="link")
 
 
 @post("/sign-in", include_in_schema=False, status_code=200, request_max_body_size=LONGEST_FORM)
@@ -73,30 +84,22 @@ async def sign_out(request: AnyRequest) -> Response[dict[str, bool]]:
 
 
 @get("/static/{name:path}", include_in_schema=False)
-async def static(name: FromPath[str]) -> Response[str]:
-    """Our pages' own scripts and styles, and the modules for other sites' pages (`browser/`)."""
+async def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes | dict[str, Any]]:
+    """Our pages' own scripts and styles, and the modules for other sites' pages (`browser/`), with their hashes."""
     name = name.removeprefix("/")
-    if name not in SHIPPED:
+    if name == HASHES:
+        files = {name: file.integrity for name, file in shipped().items()}
+        return Response({"base": address(""), "files": files}, headers=EACH_TIME)
+    pinned = name.removeprefix(address("").removeprefix("/static/"))
+    file = shipped().get(pinned)
+    if file is None:
         raise NotFoundException
-    # Looked after again each time: an upgrade must not meet the script of yesterday.
-    return Response(page_file(name, "static"), media_type=SHIPPED[name], headers={"cache-control": "no-cache"})
-
-
-def page_file(name: str, folder: str = "templates") -> str:
-    """The text of a file that ships with the package."""
-    return resources.files("aimkeeper.web").joinpath(folder, name).read_text("utf-8")
-
-
-def _shipped() -> dict[str, str]:
-    """What lies in `static`, by its path there, and the kind of each."""
-    kinds = {".js": "text/javascript", ".css": "text/css"}
-    folder = Path(str(resources.files("aimkeeper.web").joinpath("static")))
-    found = (path for pattern in ("*.*", "*/*.*") for path in folder.glob(pattern))
-    return {str(path.relative_to(folder)): kinds[path.suffix] for path in found}
-
-
-# Nothing else can be had: a name is looked up here, never on the disk.
-SHIPPED = _shipped()
+    if pinned != name:
+        return Response(file.content, media_type=file.kind, headers=FOR_EVER)
+    headers = EACH_TIME | {"etag": f'"{file.integrity}"'}
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers)
+    return Response(file.content, media_type=file.kind, headers=headers)
 
 
 def _key_in(form: bytes) -> str:
@@ -108,8 +111,17 @@ def _key_in(form: bytes) -> str:
     return given[0].strip() if len(given) == 1 else ""
 
 
+def _whole(name: str, caller: Caller) -> Response[str]:
+    # What its script sends along with each write.
+    return _answer(name, csrf=caller.csrf or "", add_html=shipped_page("add.html"))
+
+
+def _answer(name: str, **fields: str) -> Response[str]:
+    return Response(shipped_page(name, **fields), media_type=MediaType.HTML, headers=SAFE)
+
+
 def _way_in(status: int, told: str = "", retry_after: float = 0) -> Response[str]:
-    text = page_file("sign_in.html").replace("{told}", told)
+    text = shipped_page("sign_in.html", told_html=told)
     headers = SAFE_WITH_FORM | ({"retry-after": str(max(round(retry_after), 1))} if retry_after else {})
     return Response(text, media_type=MediaType.HTML, status_code=status, headers=headers)
 

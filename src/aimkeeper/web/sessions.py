@@ -89,18 +89,26 @@ Limit = Annotated[int, QueryParameter(ge=1, le=500)]
 )
 async def list_sessions(
     service: GivenService,
+    *,
     status: FromQuery[str] = "",
     q: FromQuery[str] = "",
     after: FromQuery[str] = "",
     limit: Limit = PAGE,
+    order: FromQuery[str] = "",
 ) -> Response[dict[str, Any]]:
     """
     A keyset page by e-mail and fingerprint; `next` is the `after` of the page that follows.
 
     `q`: the beginning of an e-mail, or a whole id of aimkeeper's or yours. `status`: one of the states.
+    `order=deadline`: those that would die first, and no more than `limit`.
     """
     chosen = read_status(status)
     start = q.strip().lower()
+    if order:
+        if order != "deadline" or start or chosen or after:
+            raise Refused("bad_request", "order may be deadline, and then goes with limit alone.")
+        nearest = await service.store.http.board.nearest_deadline(limit)
+        return Response({"success": True, "sessions": [described(session) for session in nearest], "next": None})
     if start and not after and (one := await _by_id(service.store, q.strip())):
         found = [one] if chosen in (None, one.status) else []
         return Response({"success": True, "sessions": [described(session) for session in found], "next": None})

@@ -127,6 +127,54 @@ class Fleet(Struct):
     csrf_token: str | None
 
 
+class Durations(Struct):
+    """What half, 95 % and 99 % of them stay below, in seconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Slot(Struct):
+    """
+    What one slot of time brought: new tokens, failures, logouts; how long exchanges took, how late they began.
+
+    Durations are null where none was measured.
+    """
+
+    at: str
+    rotated: int
+    failed: int
+    logged_out: int
+    took: Durations | None
+    late: Durations | None
+
+
+class Slack(Struct):
+    """
+    How long living sessions have until their deadline: so many in each part, from the next to die on.
+
+    `past`: beyond their deadline. Below `at_risk_below` seconds they count as at risk.
+    """
+
+    part_seconds: float
+    past: int
+    parts: list[int]
+    at_risk_below: float
+    sampled: int
+    living: int
+
+
+class Series(Struct):
+    """What the charts show."""
+
+    success: Literal[True]
+    now: str
+    step_seconds: int
+    slots: list[Slot]
+    slack: Slack
+
+
 class Alive(Struct):
     """The process runs."""
 
