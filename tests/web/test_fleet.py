@@ -27,6 +27,7 @@ async def test_an_empty_house_at_a_glance(house):
         "verdicts_held_since": None,
         "paused": False,
         "paused_until": None,
+        "barred": None,
     }
     assert told["rates"] == {"due": 0.0, "allowed": 1000.0, "measured": 0.0, "enough": True}
 

@@ -50,6 +50,7 @@ AT_A_GLANCE = {
         "verdicts_held_since": None,
         "paused": False,
         "paused_until": None,
+        "barred": None,
     },
     "rates": {"due": 0.0012, "allowed": 20.0, "measured": 0.0011, "enough": True},
     "workers": [
@@ -216,6 +217,7 @@ def _upstream(fleet: Fleet, service: Service) -> dict[str, Any]:
         "verdicts_held_since": maybe_iso(fleet.held_at),
         "paused": paused,
         "paused_until": maybe_iso(fleet.paused_until) if paused else None,
+        "barred": fleet.bar,
     }
 
 

@@ -86,13 +86,18 @@ class Counts(Struct):
 
 
 class Upstream(Struct):
-    """How AimHarder is: `well`, `out`, `returning`, `throttled`; and whether it is we who hold still."""
+    """
+    How AimHarder is: `well`, `out`, `returning`, `throttled`; and whether it is we who hold still.
+
+    `barred`: why nobody's resuming would help, and what does: this database is a copy, or its sessions moved away.
+    """
 
     state: Literal["well", "out", "returning", "throttled"]
     since: str | None
     verdicts_held_since: str | None
     paused: bool
     paused_until: str | None
+    barred: str | None
 
 
 class Rates(Struct):

@@ -30,7 +30,7 @@ const lookAtAll = async () => {
 /** @param {import("./board/api.js").Status} status */
 const shown = (status) => {
   showGlance(status);
-  showPause(status.upstream.paused, status.sessions.living ?? 0);
+  showPause(status.upstream.paused && !status.upstream.barred, status.sessions.living ?? 0);
   byId("no-news").hidden ||= byId("news").children.length > 0;
   return status;
 };

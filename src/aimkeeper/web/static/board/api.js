@@ -13,7 +13,7 @@
  * @typedef {{name: string, version: string, started_at: string, last_tick_at: string | null}} Keeper
  * @typedef {{
  *   now: string, sessions: Record<string, number>, lowest_slack_seconds: number | null, next_due_at: string | null,
- *   upstream: {state: string, since: string | null, verdicts_held_since: string | null, paused: boolean, paused_until: string | null},
+ *   upstream: {state: string, since: string | null, verdicts_held_since: string | null, paused: boolean, paused_until: string | null, barred: string | null},
  *   rates: {due: number, allowed: number, measured: number, enough: boolean}, workers: Keeper[],
  * }} Status
  * @typedef {{p50: number, p95: number, p99: number}} Durations

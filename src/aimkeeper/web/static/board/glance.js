@@ -81,7 +81,9 @@ const keepers = ({ workers }) => {
 const warnings = (status) => {
   const found = [];
   const { upstream: site, rates, sessions, workers } = status;
-  if (site.paused) {
+  if (site.barred) {
+    found.push({ id: "barred", tone: "bad", text: [site.barred.charAt(0).toUpperCase() + site.barred.slice(1)] });
+  } else if (site.paused) {
     const until = site.paused_until ? [" It goes on by itself in ", moving(site.paused_until, "left"), "."] : [" It goes on when somebody resumes it."];
     found.push({ id: "paused", tone: "held", text: ["Paused: nothing is sent to AimHarder, and nothing is rotated.", ...until] });
   }

@@ -49,6 +49,8 @@ export const KINDS = {
   setrefresh_failed: { name: "Logged in, but its setrefresh was given up", tone: "warn" },
   holder_conflict: { name: "Two programs use this session’s tokens", tone: "bad" },
   credentials_read: { name: "Live credentials were handed out", tone: "plain" },
+  bearer_issued: { name: "A bot was lent its credentials", tone: "plain" },
+  bearers_revoked: { name: "What bots were lent is taken back", tone: "plain" },
   claimed: { name: "A browser became its member here", tone: "plain" },
   operator_acted: { name: "An operator acted", tone: "plain" },
   signed_in: { name: "This page was opened", tone: "plain" },
@@ -59,6 +61,13 @@ export const KINDS = {
   verdicts_released: { name: "Ends are declared again", tone: "good" },
   paused: { name: "Paused by an operator", tone: "held" },
   resumed: { name: "Goes on", tone: "good" },
+  store_copied: { name: "This database is a copy: nothing is sent", tone: "bad" },
+  taken_over: { name: "This database is the one", tone: "good" },
+  store_moved: { name: "The sessions moved to another database", tone: "held" },
+  at_risk: { name: "Sessions are at risk: not rotated for 29 minutes", tone: "bad" },
+  safe_again: { name: "None is at risk any more", tone: "good" },
+  rate_too_low: { name: "More rotations are needed than allowed", tone: "warn" },
+  rate_enough: { name: "The allowed rate suffices again", tone: "good" },
   clock_jumped: { name: "The clock was set, or the machine slept", tone: "plain" },
 };
 
