@@ -7,7 +7,7 @@ has written one since.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -80,8 +80,8 @@ class Rules:
     fingerprint: str | None
 
     def text(self) -> str:
-        """As JSON."""
-        return _encode(self).decode()
+        """As JSON. A fingerprint that is not set here stays what it was."""
+        return _encode({name: value for name, value in asdict(self).items() if value is not None}).decode()
 
 
 def read_plain(text: str, sealed: Secrets, since: datetime) -> Secrets:
