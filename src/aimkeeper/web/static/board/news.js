@@ -22,6 +22,7 @@ export const detail = ({ kind, data }) => {
   if (kind === "credentials_read" || kind === "verdicts_released" || kind === "signed_in") return data.by ? `by ${data.by}` : "";
   if (kind === "logged_in" && data.by) return `by ${data.by}`;
   if (kind === "healed" && Number(data.after_attempts) > 1) return `after ${data.after_attempts} tries`;
+  if (kind === "foreign_write") return data.old ? "an old one, which was undone" : "";
   if (kind === "revived") return data.by === "hand" ? "by hand" : "by an answer that came late";
   if (kind === "relogin_failed" && data.problem) return String(data.problem).replaceAll("_", " ");
   return "";

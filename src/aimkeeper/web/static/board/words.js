@@ -35,6 +35,7 @@ export const BY_ITS_OWNER = ["logged_out_here", "forgotten"];
 export const KINDS = {
   logged_in: { name: "Logged in", tone: "good" },
   adopted: { name: "Taken over", tone: "good" },
+  foreign_write: { name: "Another program wrote its token", tone: "warn" },
   in_doubt: { name: "In doubt: no whole answer came", tone: "warn" },
   healed: { name: "Healed: it rotated again", tone: "good" },
   suspicion: { name: "AimHarder said “logout”; not believed yet", tone: "warn" },
