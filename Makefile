@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS := 4
 PY_FILES := src tests prove bench tools examples
 
-.PHONY: demo test test-quick cover lint lint-deploy format docs bench bench-quick prove lock pack clean
+.PHONY: demo test test-quick cover lint lint-deploy format docs bench bench-quick prove lock pack release clean
 
 demo: .venv/runtime
 	@$(BIN)/aimkeeper demo
@@ -26,6 +26,7 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 	tools/browser.sh check
 	tools/actionlint.sh
+	$(BIN)/python tools/release.py check
 
 # By linters of others, which are large.
 lint-deploy: .venv/dev
@@ -53,6 +54,10 @@ prove: .venv/dev
 
 pack:
 	tools/browser.sh pack
+
+# What is published: sdist and wheel in dist/, the browser's package in browser/dist/.
+release: .venv/dev pack
+	$(BIN)/python tools/release.py build dist
 
 lock: .venv/dev
 	tools/lock.sh
