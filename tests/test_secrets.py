@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,9 +30,11 @@ from aimkeeper.store.seal import Key, Sealer, new_key
 from aimkeeper.testing import ManualClock
 from aimkeeper.upstream import protocol
 from aimkeeper.upstream.client import Transport
+from tests.notify.conftest import Receiver
 
 RIGHT, WRONG, BROKEN = "correct horse battery", "hunter2 is wrong", "a token that has spaces"
 OPERATOR, CRON = "the operator's own key 4711", "the cron's own secret 4711"
+HOOK = "w3bh00k-4711"
 PROXY = "http://user:proxy-password-4711@127.0.0.1:1"
 F, G, H = "f" * 50, "e" * 50, "d" * 50
 
@@ -57,7 +60,7 @@ class Evidence:
 
     def __init__(self, minted: set[str]) -> None:
         self.minted = minted
-        self.planted = {RIGHT, WRONG, BROKEN, OPERATOR, CRON, "proxy-password-4711"}
+        self.planted = {RIGHT, WRONG, BROKEN, OPERATOR, CRON, HOOK, "proxy-password-4711"}
         self.said: dict[str, str] = {}
 
     def add(self, where: str, what: str) -> None:
@@ -257,6 +260,48 @@ def serve_for_a_while(program: Program, sim: Simulator, evidence: Evidence, held
     evidence.add("serve", "".join(written) + out + err)
     assert "token_update" in err
     assert server.returncode == 0
+
+
+@pytest.mark.slow
+def test_nobody_who_is_told_hears_a_secret_and_his_own_address_is_told_to_nobody(tmp_path, minted, upstream):
+    evidence = Evidence(minted)
+    program, sim = Program(tmp_path, upstream.url, evidence), upstream.sim
+    assert "Logged in" in program.run("login", "ana@example.com", "--password-stdin", "--remember", stdin=RIGHT)
+    berta = sim.open_session("berta@example.com", H).record()
+    assert "Adopted 1" in program.run("adopt", "-", stdin=json.dumps(berta))
+    with Receiver(answers=[500, 404]) as receiver:  # the first tries fail
+        program.environ |= {
+            "DISCORD_WEBHOOK_URL": f"{receiver.url}/discord/{HOOK}",
+            "AIMKEEPER_WEBHOOK_URL": f"{receiver.url}/webhook/{HOOK}",
+            "AIMKEEPER_WEBHOOK_SECRET": f"{HOOK} signs",
+            "AIMKEEPER_NOTIFY_URLS": f"json://{receiver.url.removeprefix('http://')}/apprise/{HOOK}",
+            "AIMKEEPER_HEARTBEAT_URL": f"{receiver.url}/heartbeat/{HOOK}",
+        }
+        program.run("notify", "test")
+        program.run("settings")
+        server = program.start("worker")
+        try:
+            # A death; and one that the remembered password does not undo, for it is another's by now.
+            sim.add_account("ana@example.com", "another one by now")
+            for truth in sim.truths():
+                sim.kill(truth.email, truth.fingerprint)
+            everybody = {(who, name) for who in ("discord", "webhook", "apprise") for name in (b"ana", b"berta")}
+            while not {(told.path.split("/")[1], name) for told in receiver.told for _, name in everybody
+                       if name in told.body} >= everybody:  # fmt: skip
+                assert server.poll() is None
+                time.sleep(0.05)
+        finally:
+            server.terminate()
+            out, err = server.communicate(timeout=30)
+        for told in receiver.told:
+            evidence.add(f"what {told.path} was told".replace(HOOK, ""), f"{told.headers} {told.body.decode()}")
+    evidence.add("worker", out + err)
+    for path in program.data.rglob("*"):
+        if path.is_file():
+            evidence.add(str(path), path.read_bytes().decode("latin-1"))
+
+    assert {told.path.split("/")[1] for told in receiver.told} == {"discord", "webhook", "apprise", "heartbeat"}
+    assert evidence.leaks() == []
 
 
 async def test_no_repr_of_anything_that_holds_a_secret_shows_it(tmp_path, minted):
