@@ -1,4 +1,4 @@
-"""The courier where things are many, go on and on, come undone or go wrong; on SQLite, for it is not about the store."""
+"""The courier where things are many, go on and on, come undone or go wrong. On SQLite: it is not about the store."""
 
 import asyncio
 
