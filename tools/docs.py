@@ -47,6 +47,9 @@ Results go to standard output; notices, logs and errors go to standard error. An
 do next. Passwords come from the prompt or, with `--password-stdin`, from the first line of standard input; never from
 an argument, where other users of the machine could read them.
 
+For the tab key, run `aimkeeper --install-completion` once and open a new shell (bash, zsh, fish, PowerShell);
+`aimkeeper --show-completion` prints what it installs, for those who put it in place by hand.
+
 An option that names a setting (`--host`, `--port` of `serve`) takes the setting's value when it is left out.
 """
 

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from aimkeeper.cli.fetched import USUAL_SLACK, fetch, slack_of
-from aimkeeper.cli.terminal import Who, do, print_json, say
+from aimkeeper.cli.terminal import Who, do, offered, print_json, say
 from aimkeeper.core.errors import AimkeeperError, ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ MinSlack = Annotated[
 
 def credentials(
     who: Who,
-    form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "header",
+    form: Annotated[
+        str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.", autocompletion=offered(FORMATS))
+    ] = "header",
     min_slack: MinSlack = USUAL_SLACK,
 ) -> None:
     if form not in FORMATS:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aimkeeper.cli.terminal import AsJson, Who, do, print_json, print_table, say, span
+from aimkeeper.cli.terminal import AsJson, Who, do, offered, print_json, print_table, say, span
 from aimkeeper.cli.words import NOBODY, NOBODY_YET, what_happened, what_to_do, who_keeps, why
 from aimkeeper.core.causes import WHY
 from aimkeeper.core.errors import ConfigError, UnknownSession, UpstreamRefused, UpstreamUnavailable
@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def list_sessions(
-    status: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(Status)}.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help=f"Only these: {', '.join(Status)}.", autocompletion=offered(Status))
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     if status is not None and status not in list(Status):

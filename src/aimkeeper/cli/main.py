@@ -54,7 +54,7 @@ app = typer.Typer(
     name="aimkeeper",
     help="Keeps AimHarder sessions alive.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -2,7 +2,7 @@
 
 import errno
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
@@ -19,6 +19,12 @@ T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Who = Annotated[str, typer.Argument(metavar="WHO", help="E-mail, email#fingerprint or id.")]
+
+
+def offered(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """What the tab key offers where only *values* can stand."""
+    known = [str(value) for value in values]
+    return lambda incomplete: [value for value in known if value.startswith(incomplete)]  # typer wants that name
 
 
 class ReaderLeft(Exception):
