@@ -29,7 +29,7 @@ _NOT_VACUUMED = (
 
 
 def register(_app: typer.Typer) -> None:
-    db.command("adopt", help="Keep sessions in the table that an AimHarder app has on PostgreSQL.")(adopt)
+    db.command("adopt", help="Keep sessions in the table of an app.")(adopt)
     db.command("unadopt", help="Give the app its table back as it was.")(unadopt)
 
 
