@@ -281,3 +281,17 @@ async def test_whoever_leaves_while_his_fact_is_written_keeps_nobody_waiting(ser
     await service.audit.record(EventKind.OPERATOR_ACTED, act="later")
 
     assert {fact.data["act"] for fact in await recorded(service)} == {"0", "1", "2", "later"}
+
+
+async def test_a_pass_takes_from_the_dead_what_they_held_where_no_worker_does(stage, service, session):
+    victim = await stage.open(role="visitor")
+    stage.clock.advance(900)
+    held = await victim.store.claim_one(victim.keeper.owner, session.id)
+    victim.store.owners.abandon(victim.keeper.owner)
+
+    result = await stage.clock.finish(
+        service.passes.rotate_due(until=service.store.now(), at_most=timedelta(seconds=20))
+    )
+
+    assert held is not None
+    assert (result.successful, result.skipped) == (1, 0)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -216,6 +216,15 @@ async def test_a_line_that_breaks_is_told_in_one_word(post):
         told = await Discord(f"http://127.0.0.1:{port}/hook", post).tell(batch(ENDED))
 
     assert told.problem is Problem.UNREACHABLE
+
+
+async def test_one_who_does_not_answer_in_time_is_given_up(receiver, monkeypatch):
+    monkeypatch.setattr("aimkeeper.notify.post.TIMEOUT", timedelta(milliseconds=100))
+    receiver.open.clear()
+    async with Post("aimkeeper/test") as hasty:
+        told = await Discord(f"{receiver.url}{HOOK}", hasty).tell(batch(ENDED))
+
+    assert told.problem is Problem.TIMED_OUT
 
 
 # ------------------------------------------------------------ Apprise

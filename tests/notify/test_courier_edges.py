@@ -233,6 +233,61 @@ async def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_long(office, st
     assert len(receiver.told) == 2
 
 
+async def test_who_takes_over_waits_as_long_as_the_one_before_would_have(office, store, receiver):
+    receiver.answers = [500] * 3  # then it waits a minute
+    async with office.courier(office.webhook(receiver)):
+        await store.record(office.fact())
+        await office.clock.run(40)
+    tried = len(receiver.told)
+
+    async with office.courier(office.webhook(receiver)):
+        await office.clock.run(30)
+        early = len(receiver.told)
+        await office.clock.run(60)
+
+    assert (tried, early, len(receiver.told)) == (3, 3, 4)
+
+
+async def test_one_who_loses_the_channel_before_he_tells_does_not_tell(office, store, receiver, monkeypatch):
+    mine = await office.house.open()
+    monkeypatch.setattr(mine.outbox, "write", lambda _box, _owner: asyncio.sleep(0, result=False))
+    async with office.process(office.webhook(receiver), store=mine):
+        await store.record(office.fact())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        office.clock.advance(6)
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    assert receiver.told == []
+
+
+async def test_told_to_stop_while_it_can_not_tick_off_it_stops(office, store, receiver, monkeypatch):
+    mine = await office.house.open()
+    write = mine.outbox.write
+
+    async def away(box, owner):
+        if receiver.told:
+            raise StoreUnavailable("gone for good")
+        return await write(box, owner)
+
+    monkeypatch.setattr(mine.outbox, "write", away)
+    async with office.courier(office.webhook(receiver), store=mine):
+        await store.record(office.fact())
+        await office.clock.run(20)
+
+    assert len(receiver.told) == 1
+
+
+async def test_where_nobody_is_to_be_told_it_waits_until_it_is_told_to_stop(office, store):
+    async with office.courier() as idle:
+        idle.hear(office.fact())
+        await store.record(office.fact())
+        await office.clock.run(60)
+
+    assert await store.outbox.everything() == []
+
+
 # ------------------------------------------------------------ how long to wait
 
 

@@ -152,6 +152,20 @@ async def test_a_watcher_who_does_not_answer_is_asked_again_and_then_left_till_t
     assert len(receiver.told) >= 5
 
 
+async def test_a_watcher_is_not_asked_again_once_all_is_no_longer_well(stage, beating, receiver):
+    receiver.answers = [503] * 3
+    service = await stage.open(**QUICK)
+
+    class Failing:
+        async def is_well(self):
+            return not receiver.told
+
+    async with beating(service, Failing()):
+        await stage.clock.run(MINUTE)
+
+    assert len(receiver.told) == 1
+
+
 async def test_a_store_that_is_away_makes_it_silent_and_no_more(stage, beating, receiver, monkeypatch):
     async with at_work(stage, beating):
         await stage.clock.run(10)

@@ -90,6 +90,8 @@ class Passes:
             Paused, UpstreamUnavailable: Nothing may be sent now.
         """
         await self._keeper.breaker.check_open()
+        # Where no worker runs, nobody else does it: what a dead process held would be skipped for ever.
+        await self._keeper.bury()
         begun = self._store.now()
         result = PassResult(skipped=await self._store.count_held_by_others(self._keeper.owner, until))
         end = self._keeper.clock.monotonic() + at_most.total_seconds()
