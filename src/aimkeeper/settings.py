@@ -193,7 +193,7 @@ class Settings:
         "AIMKEEPER_ON_SESSION_END",
         values.choice("delete", "expire"),
         "delete",
-        "After a confirmed end: delete = wipe the secrets, then the row; expire = wipe, keep the row.",
+        "After a confirmed end: delete = wipe the secrets, then the row; expire = wipe, keep the row as long as events.",
     )
     wipe_after: timedelta = setting(
         "AIMKEEPER_WIPE_AFTER",
@@ -230,7 +230,10 @@ class Settings:
         "Minutes after which needsRefresh of /api/auth/refresh is true.",
     )  # fmt: skip
     history_days: int = setting(
-        "AIMKEEPER_HISTORY_DAYS", values.whole(1, 3650), 30, "How long events are kept, in days."
+        "AIMKEEPER_HISTORY_DAYS",
+        values.whole(1, 3650),
+        30,
+        "How long events are kept, and the rows of ended sessions where those stay, in days.",
     )
     log_format: str = setting(
         "AIMKEEPER_LOG_FORMAT", values.choice("console", "json"), "console", "Shape of the logs: console or json."

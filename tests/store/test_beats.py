@@ -344,11 +344,11 @@ async def test_the_dead_are_shown_for_an_hour_and_then_forgotten(house, store, w
     await house.take_from(store, worker)
     marked_at = store.now()
     house.clock.advance(3599)
-    await other.prune(events_before=store.now())
+    await other.prune(before=store.now())
     assert [owner.dead_at for owner in await other.owners.everyone()] == [marked_at]
 
     house.clock.advance(2)
-    await other.prune(events_before=store.now())
+    await other.prune(before=store.now())
 
     assert await other.owners.everyone() == []
 

@@ -7,6 +7,7 @@ import pytest
 
 from aimkeeper.core.change import SecretsEdit, touch
 from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.relogin import LoginBook
 from aimkeeper.core.session import Cause, Handout, Status
 from aimkeeper.store.commits import Fate
 
@@ -215,7 +216,7 @@ async def test_pruning_drops_what_is_older_than_asked_and_nothing_else(house, st
     await store.commit([house.doubt(await store.claim_one(worker, session.id))])
     await store.sign_ins.issue("new", store.now() + SECOND)
 
-    await store.prune(events_before=store.now() - HOUR)
+    await store.prune(before=store.now() - HOUR)
 
     assert house.kinds(session) == ["in_doubt"]
     assert await store.tallies(store.now() - timedelta(days=2)) == {"timed_out": 1}
@@ -266,3 +267,34 @@ async def test_a_rotation_after_the_row_is_gone_finds_nothing(house, store, work
     [result] = await store.commit([house.rotation(claim)])
 
     assert (result.fate, house.kinds(session)) == (Fate.GONE, ["adopted", "ended", "wiped"])
+
+
+async def test_a_row_that_stays_after_its_wipe_goes_when_its_history_does(house, store, worker):
+    ended, wiped_late, living = await house.fleet(store, 3)
+    await end(store, ended)
+    house.clock.advance(3601)
+    await store.wipe(keep_rows=True)
+    await store.commit([house.verdict(await store.claim_one(worker, wiped_late.id))])
+    house.clock.advance(3600)
+
+    await store.prune(before=store.now() - 3 * HOUR)
+    kept = {session.id for session in await house.everyone(store)}
+    await store.prune(before=store.now())
+
+    assert kept == {ended.id, wiped_late.id, living.id}
+    # Its secrets are there yet: second thoughts come before tidiness.
+    assert {session.id for session in await house.everyone(store)} == {wiped_late.id, living.id}
+
+
+@pytest.mark.parametrize("keep_rows", [False, True], ids=["at once", "when its history does"])
+async def test_what_is_known_of_an_accounts_logins_goes_with_its_last_row(house, store, worker, keep_rows):
+    [session] = await house.fleet(store, 1)
+    await store.logins.begin(session.email, worker)
+    await store.logins.finish(session.email, worker, LoginBook())
+    await end(store, session)
+    house.clock.advance(3601)
+
+    await store.wipe(keep_rows=keep_rows)
+    await store.prune(before=store.now())
+
+    assert house.ask("SELECT email FROM logins") == []

@@ -314,7 +314,7 @@ async def test_folding_changes_no_sum_and_leaves_one_line_for_each(house, eight)
     since = store.now() - 60 * MINUTE
     counts, tallies = (await store.standing(store.now())).by_status, await store.tallies(since)
 
-    await asyncio.gather(*(each.prune(events_before=since) for each, _ in eight))
+    await asyncio.gather(*(each.prune(before=since) for each, _ in eight))
 
     assert (await store.standing(store.now())).by_status == counts
     assert await store.tallies(since) == tallies

@@ -58,6 +58,7 @@ def test_no_statement_reads_a_whole_table_that_grows(connection, name):
         ("recall_ends", "auth_sessions_ended"),
         ("ends_since", "events_ends"),
         ("prune_events", "events_at"),
+        ("prune_ended", "auth_sessions_ended"),
         ("nearest_deadline", "auth_sessions_deadline"),
     ],
 )

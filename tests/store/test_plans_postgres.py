@@ -74,6 +74,7 @@ INDEXES = {
     "sessions_page_by_status": {"auth_sessions_status"},
     "ends_since": {"events_ends"},
     "prune_events": {"events_at"},
+    "prune_ended": {"auth_sessions_ended"},
     "feed_after": {"events_feed"},
     "feed_last": {"events_feed"},
     "nearest_deadline": {"auth_sessions_deadline"},

@@ -191,7 +191,7 @@ class Worker:
         # Not while an outage or a mass death lasts: what looks dead may not be.
         if not self._breaker.fleet.freezes_verdicts:
             self._keeper.hearers.tell(*await self._store.wipe(keep_rows=self._keep_rows))
-        await self._store.prune(events_before=self._store.now() - self._history)
+        await self._store.prune(before=self._store.now() - self._history)
         await self._retriage()
         self._keeper.hearers.tell(*await self._watch.look())
 

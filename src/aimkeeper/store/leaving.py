@@ -1,5 +1,6 @@
 """How rows leave: wiped when the time for second thoughts is over, or forgotten. Those that an app protects stay."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from aimkeeper.core.errors import ConfigError
@@ -19,7 +20,8 @@ async def wipe(tx: Transaction, now: datetime, *, keep_rows: bool, limit: int) -
     kept = {row[0]: keep_rows or bool(row[3]) for row in ready}
     await tx.each("delete_spares_of", [{"session_id": session_id} for session_id in kept])
     await tx.each("wipe_row", [{"id": session_id} for session_id, stays in kept.items() if stays])
-    await tx.each("delete_row", [{"id": session_id} for session_id, stays in kept.items() if not stays])
+    gone = await tx.each("delete_row", [{"id": session_id} for session_id, stays in kept.items() if not stays])
+    await _forget_logins(tx, [row for row in gone if row])
     return [
         Event(
             kind=EventKind.WIPED,
@@ -30,6 +32,17 @@ async def wipe(tx: Transaction, now: datetime, *, keep_rows: bool, limit: int) -
         )
         for session_id, email, generation, _ in ready
     ]
+
+
+async def prune(tx: Transaction, before: datetime, *, limit: int) -> None:
+    """Delete the rows that stayed after their secrets were wiped, and whose sessions ended before *before*."""
+    await _forget_logins(tx, await tx.rows("prune_ended", before=rows.micros(before), limit=limit))
+
+
+async def _forget_logins(tx: Transaction, gone: Sequence[rows.Row]) -> None:
+    """What is remembered of an account's logins goes with its last session."""
+    for email in {row[0] for row in gone}:
+        await tx.row("delete_login_of", email=email)
 
 
 async def forget(tx: Transaction, session_id: str) -> bool:
@@ -46,6 +59,5 @@ async def forget(tx: Transaction, session_id: str) -> bool:
             "unprotect it first."
         )
     await tx.row("delete_events_of", id=session_id)
-    if row:
-        await tx.row("delete_login_of", email=row[0])
+    await _forget_logins(tx, [row] if row else [])
     return row is not None

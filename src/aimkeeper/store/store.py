@@ -13,7 +13,7 @@ from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.policy import Policy, event
 from aimkeeper.core.session import Cause, Handout, Secrets, Session, SessionKey, Status
 from aimkeeper.core.token import Fingerprint, Token
-from aimkeeper.store import rows
+from aimkeeper.store import leaving, rows
 from aimkeeper.store.alarms import Alarms
 from aimkeeper.store.backend import Backend, Collision, Transaction
 from aimkeeper.store.claims import Claims
@@ -21,7 +21,6 @@ from aimkeeper.store.commits import GroupCommit, Result, event_from, event_param
 from aimkeeper.store.fleet import FleetState
 from aimkeeper.store.http import ForHttp
 from aimkeeper.store.keyring import Keyring, Sealers
-from aimkeeper.store.leaving import forget, wipe
 from aimkeeper.store.logins import Logins
 from aimkeeper.store.outbox import Outbox
 from aimkeeper.store.owners import Owners
@@ -227,7 +226,7 @@ class Store:
             ConfigError: Another program's table says that the row must stay.
         """
         async with self._backend.transaction() as tx:
-            return await forget(tx, session_id)
+            return await leaving.forget(tx, session_id)
 
     async def revive(self, session_id: str) -> Session | None:
         """Undo an end that was not its owner's; None when there is nothing left to undo."""
@@ -245,7 +244,7 @@ class Store:
     async def wipe(self, *, keep_rows: bool, limit: int = 500) -> list[Event]:
         """Wipe the secrets of those whose time for second thoughts is over, and their rows unless *keep_rows*."""
         async with self._backend.transaction() as tx:
-            facts = await wipe(tx, self.now(), keep_rows=keep_rows, limit=limit)
+            facts = await leaving.wipe(tx, self.now(), keep_rows=keep_rows, limit=limit)
             await self._write(tx, *facts)
         return facts
 
@@ -262,11 +261,12 @@ class Store:
         """Commit the fresh tokens that were left in the spool; how many."""
         return await replay(self, policy, new_id)
 
-    async def prune(self, *, events_before: datetime) -> None:
-        """Drop what is too old to be asked for."""
+    async def prune(self, *, before: datetime, limit: int = 500) -> None:
+        """Drop the events of before *before*, and up to *limit* rows of sessions that ended so long ago."""
         async with self._backend.transaction() as tx:
-            await tx.row("prune_events", before=rows.micros(events_before))
-            await tx.row("prune_tallies", minute=int(events_before.timestamp()) // 60)
+            await tx.row("prune_events", before=rows.micros(before))
+            await leaving.prune(tx, before, limit=limit)
+            await tx.row("prune_tallies", minute=int(before.timestamp()) // 60)
             await tx.row("prune_sign_ins", now=rows.micros(self.now()))
             for statement in self._backend.upkeep:
                 await tx.row(statement, **rows.upkeep_params(self.now()))

@@ -262,18 +262,12 @@ SELECT id, at, kind, session_id, email, data FROM aimkeeper.events
 -- name: count_ends_since
 SELECT count(*) FROM aimkeeper.events WHERE kind = 'ended' AND at >= :since;
 
--- name: prune_events
-DELETE FROM aimkeeper.events WHERE at < :before;
-
 -- name: add_tally
 -- many: minute bigint, what text, count bigint
 INSERT INTO aimkeeper.tallies (minute, what, count) SELECT :minute, :what, :count FROM {given};
 
 -- name: tallies_since
 SELECT what, sum(count)::bigint FROM aimkeeper.tallies WHERE minute >= :minute GROUP BY what;
-
--- name: prune_tallies
-DELETE FROM aimkeeper.tallies WHERE minute < :minute;
 
 -- name: fold_tallies
 -- One line for each word of a minute that is over. One process at a time is enough.

@@ -213,18 +213,12 @@ SELECT id, at, kind, session_id, email, data FROM events WHERE id > :after ORDER
 SELECT id, at, kind, session_id, email, data FROM events
  WHERE kind = 'ended' AND at >= :since ORDER BY at DESC, id DESC LIMIT :limit;
 
--- name: prune_events
-DELETE FROM events WHERE at < :before;
-
 -- name: add_tally
 INSERT INTO tallies (minute, what, count) VALUES (:minute, :what, :count)
 ON CONFLICT (minute, what) DO UPDATE SET count = count + excluded.count;
 
 -- name: tallies_since
 SELECT what, sum(count) FROM tallies WHERE minute >= :minute GROUP BY what;
-
--- name: prune_tallies
-DELETE FROM tallies WHERE minute < :minute;
 
 -- name: status_counts
 SELECT status, count FROM status_counts;

@@ -46,4 +46,5 @@ SELECT hash, hash, kind, session_id, created_at, expires_at
 
 -- name: leave_tallies
 SELECT printf('%015d %s', minute, what), minute, what, count
-  FROM tallies WHERE printf('%015d %s', minute, what) > :after ORDER BY minute, what LIMIT :limit;
+  FROM tallies WHERE (minute, what) > (CAST(substr(:after, 1, 15) AS INTEGER), substr(:after, 17))
+ ORDER BY minute, what LIMIT :limit;
