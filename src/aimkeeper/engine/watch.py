@@ -37,13 +37,16 @@ class Watch:
 
     async def look(self) -> list[Event]:
         """Look once; what was written by this process because of it."""
-        standing = await self._store.standing(self._store.now() - AT_RISK_AFTER + self._policy.idle_timeout)
+        # Not rotated for 29 minutes = a deadline earlier than (now - 29 minutes + idle timeout).
+        deadline = self._store.now() - AT_RISK_AFTER + self._policy.idle_timeout
+        at_risk = await self._store.alarms.count_at_risk(deadline)
+        standing = await self._store.standing(deadline)
         due_rate = standing.living / (self._policy.refresh_every.total_seconds() * MEAN_SHARE)
         raised = await self._store.alarms.raised()
         rates: dict[str, object] = {"due_per_second": round(due_rate, 2), "allowed_per_second": self._allowed_rate}
         risk, low = EventKind.AT_RISK, EventKind.RATE_TOO_LOW
         facts = [
-            await self._judge(risk, EventKind.SAFE_AGAIN, raised, standing.at_risk > 0, {"count": standing.at_risk}),
+            await self._judge(risk, EventKind.SAFE_AGAIN, raised, at_risk > 0, {"count": at_risk}),
             await self._judge(low, EventKind.RATE_ENOUGH, raised, self._is_low(due_rate, low.value in raised), rates),
         ]
         return [fact for fact in facts if fact is not None]

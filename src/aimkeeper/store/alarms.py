@@ -7,6 +7,7 @@ from aimkeeper.core.events import Event
 from aimkeeper.store import rows
 from aimkeeper.store.backend import Backend
 from aimkeeper.store.commits import event_params
+from aimkeeper.store.standing import number
 
 
 class Alarms:
@@ -20,6 +21,11 @@ class Alarms:
         """Those that are raised, with since when."""
         async with self._backend.reading() as tx:
             return {row[0]: rows.instant(row[1]) for row in await tx.rows("alarms")}
+
+    async def count_at_risk(self, deadline: datetime) -> int:
+        """How many sessions have an earlier deadline, those left out that were told of by themselves."""
+        async with self._backend.reading() as tx:
+            return await number(tx, "count_at_risk", deadline=rows.micros(deadline)) or 0
 
     async def sound(self, what: str, fact: Event) -> bool:
         """Raise *what* and write the fact that says so; False when it was raised already."""

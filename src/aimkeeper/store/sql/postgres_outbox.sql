@@ -49,3 +49,9 @@ DELETE FROM aimkeeper.alarms WHERE what = :what RETURNING raised_at;
 
 -- name: alarms
 SELECT what, raised_at FROM aimkeeper.alarms;
+
+-- name: count_at_risk
+-- Sessions that should have been rotated since, by their deadline. Those that AimHarder refuses, or whose end is held
+-- back, were told of by themselves.
+SELECT count(*) FROM public.auth_sessions
+ WHERE owner IS NULL AND due_at IS NOT NULL AND deadline_at < :deadline AND status IN ('active', 'in_doubt');
