@@ -1,5 +1,6 @@
 """What PostgreSQL makes of our statements, with ten thousand sessions and with a hundred thousand."""
 
+import json
 import re
 
 import asyncpg
@@ -48,6 +49,9 @@ INSERT INTO aimkeeper.spares (id, session_id, sealed, issued_at, kept_at, genera
 SELECT id, id, '', now(), now(), 1 FROM public.auth_sessions;
 INSERT INTO aimkeeper.tickets (hash, kind, session_id, created_at, expires_at)
 SELECT id, 'member', id, now(), now() + interval '1 h' FROM public.auth_sessions;
+"""
+OWNER = """
+INSERT INTO aimkeeper.owners (id, name, role, pid, version, started_at) VALUES ('o', 'o', 'worker', 1, '', now())
 """
 # Those that ask for a part of what there is, so that the whole would not do.
 LONG_AGO = 1_600_000_000_000_000
@@ -105,10 +109,16 @@ def plans(filled):
     return filled(10_000, FILL_THE_REST)
 
 
-@pytest.fixture(scope="module", params=[10_000, 100_000], ids=["10 k", "100 k"])
-def hot(request, filled, plans):
+@pytest.fixture(scope="module")
+def many(filled):
+    """Ten times as many sessions."""
+    return filled(100_000)
+
+
+@pytest.fixture(scope="module", params=["plans", "many"], ids=["10 k", "100 k"])
+def hot(request):
     """For what is asked all the time."""
-    return plans if request.param == 10_000 else filled(request.param)
+    return request.getfixturevalue(request.param)
 
 
 class Plans:
@@ -121,6 +131,10 @@ class Plans:
 
     def of(self, name, *, generic=False, **known):
         return self._server.run(self._explain(name, generic, known))
+
+    def pages(self, name, **known):
+        """How many rows a statement takes, and how many pages it looks at for them."""
+        return self._server.run(self._carry_out(name, known))
 
     def close(self):
         self._server.run(self._connection.close())
@@ -145,6 +159,23 @@ class Plans:
         finally:
             await connection.execute("ROLLBACK")
         return "\n".join(row[0] for row in told)
+
+    async def _carry_out(self, name, known):
+        statement = numbered()[name]
+        connection = await self._connected()
+        now = await connection.fetchval("SELECT now()")
+        prepared = await connection.prepare(statement.text)
+        kinds = zip(statement.names, prepared.get_parameters(), strict=True)
+        values = [value(kind.name, known.get(key), now) for key, kind in kinds]
+        await connection.execute("BEGIN")
+        try:
+            await connection.execute(OWNER)
+            told = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}", *values)
+        finally:
+            await connection.execute("ROLLBACK")
+        [plan] = json.loads(told)
+        top = plan["Plan"]
+        return top["Actual Rows"], top["Shared Hit Blocks"] + top["Shared Read Blocks"]
 
     async def _connected(self):
         if self._connection is None:
@@ -191,6 +222,16 @@ def test_a_claim_goes_by_its_indexes_and_sorts_nothing_however_it_was_planned(ho
 
     assert all(index in plan for index in INDEXES[name] | {"auth_sessions_pkey"}), plan
     assert not re.search(r"Seq Scan on auth_sessions|Sort|Hash|Merge", plan), plan
+
+
+@pytest.mark.parametrize("name", ["claim_steady", "claim_backlog"])
+def test_a_claim_looks_at_no_more_pages_among_ten_times_as_many_sessions(plans, many, name):
+    few_rows, few_pages = plans.pages(name, limit=100)
+    rows, pages = many.pages(name, limit=100)
+
+    assert (few_rows, rows) == (100, 100)
+    # An index is one page deeper at most, for each of the rows.
+    assert pages < 1.5 * few_pages
 
 
 @pytest.mark.parametrize("name", ["commit_rotation", "commit_attempt", "commit_touch"])
