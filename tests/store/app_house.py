@@ -2,18 +2,22 @@
 
 import json
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 
+from aimkeeper.core.address import read_postgres
+from aimkeeper.core.cookies import Cookie, CookieDelta
+from aimkeeper.core.errors import StoreUnavailable
 from aimkeeper.store.beats import BeatingOwners
 from aimkeeper.store.foreign import Foreign, Found
 from aimkeeper.store.plain import Rules
-from aimkeeper.store.postgres import Postgres
-from aimkeeper.store.seal import new_key
+from aimkeeper.store.postgres import Postgres, _Asked
+from aimkeeper.store.seal import load_sealer, new_key
 from aimkeeper.store.store import Store
 from aimkeeper.testing import ManualClock
-from tests.store.app_table import ENV_FINGERPRINT, App, Shape, filled
+from tests.store.app_table import ENV_FINGERPRINT, SHAPES, App, filled
 from tests.store.conftest import PostgresHouse
 
 RULES = Rules(refresh_every=900.0, idle_timeout=5400.0, host="aimharder.com", fingerprint=ENV_FINGERPRINT)
@@ -46,9 +50,10 @@ class AppHouse(PostgresHouse):
         rules: By which the triggers go.
     """
 
-    def __init__(self, folder: Path, clock: ManualClock, stack: AsyncExitStack, database, shape: Shape) -> None:
-        super().__init__(folder, clock, stack, database)
-        self.shape = shape
+    def __init__(self, folder: Path, stack: AsyncExitStack, database, shape: str) -> None:
+        # The triggers go by the database's own time, so ours must not be far from it.
+        super().__init__(folder, ManualClock(datetime.now(UTC)), stack, database)
+        self.shape = SHAPES[shape]
         self.rules = RULES
         self.secret_keys = new_key()
         database.is_ours = False
@@ -66,6 +71,37 @@ class AppHouse(PostgresHouse):
     async def share(self) -> int:
         foreign = self.foreign()
         return await foreign.share(await foreign.look())
+
+    def as_role(self, role: str, script: str) -> None:
+        """Come as another role from now on, which *script* makes; it goes with the database."""
+        self.database.script(script)
+        self._stack.callback(
+            self.database.script, f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}"
+        )
+        self.address = read_postgres(self.database.url.replace("postgres@", f"{role}@"))
+
+    def go_through_the_pooler(self) -> None:
+        self.address = read_postgres(self.database.pooled_url)
+
+    def break_off_after(self, patch, transactions: int) -> None:
+        """The database goes away when so many transactions have been committed."""
+        commit, left = _Asked.commit, [transactions]
+
+        async def counted(asked) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise StoreUnavailable("it is away.")
+            await commit(asked)
+
+        patch.setattr(_Asked, "commit", counted)
+
+    def cookies(self, *given: tuple[str, str, str]) -> CookieDelta:
+        """What an answer sets, each for one host."""
+        return CookieDelta(tuple(Cookie(name, value, host) for name, value, host in given))
+
+    def given(self, store: Store, keys: str) -> None:
+        """From now on these keys stand where *store* reads them."""
+        store.keys._sealers = lambda sealed: load_sealer(keys, None, store_is_sealed=sealed)
 
     async def take_over(self) -> tuple[int, bool]:
         foreign = self.foreign()

@@ -106,6 +106,8 @@ SHAPES = {
     ),
 }
 
+FIRST, _, NAIVE, ONE_EACH, SEVERAL = SHAPES
+
 
 def token(account: int, number: int = 0) -> str:
     return f"{account}|1900000000|{hashlib.md5(f'{account} {number}'.encode()).hexdigest()}"
@@ -190,7 +192,9 @@ class App:
         )
 
     async def stamp_failure(self, account: int) -> None:
-        """`updateTokenUpdateData`, after something went wrong."""
+        """`updateTokenUpdateData`, after something went wrong; where the table has a place for it."""
+        if not self._shape.has_token_update:
+            return
         await self._connection.execute(
             "UPDATE public.auth_sessions SET last_token_update_date = now(), last_token_update_error = 'Server error',"
             " updated_at = now() WHERE user_email = $1",

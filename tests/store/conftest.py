@@ -359,3 +359,12 @@ async def worker(store) -> str:
 async def rival(store) -> str:
     """Another one."""
     return await store.owners.enrol("another worker", "worker")
+
+
+@pytest.fixture
+async def app_house(postgres, tmp_path):
+    """Builds a house whose table an app made, in a shape of `app_table.SHAPES`."""
+    from tests.store.app_house import AppHouse  # noqa: PLC0415 (it is built on this very file)
+
+    async with AsyncExitStack() as stack:
+        yield lambda shape: AppHouse(tmp_path, stack, postgres.fresh("template0"), shape)

@@ -1,33 +1,19 @@
 """A table of sessions that another program made: shared with it, taken over, given back, in every shape it ever had."""
 
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+import asyncio
+import itertools
 
 import pytest
 
 from aimkeeper.store.foreign import Mode
-from aimkeeper.testing import ManualClock
-from tests.store.app_house import AppHouse
 from tests.store.app_table import SHAPES, cookies, email, token
 
 ROWS = 1000
 
 
 @pytest.fixture(params=SHAPES)
-def shape(request):
-    return SHAPES[request.param]
-
-
-@pytest.fixture
-def clock():
-    """The triggers go by the database's own time, so ours must not be far from it."""
-    return ManualClock(datetime.now(UTC))
-
-
-@pytest.fixture
-async def house(postgres, tmp_path, clock, shape):
-    async with AsyncExitStack() as stack:
-        yield AppHouse(tmp_path, clock, stack, postgres.fresh("template0"), shape)
+def house(request, app_house):
+    return app_house(request.param)
 
 
 def account_of(session):
@@ -64,59 +50,95 @@ async def test_sharing_adds_columns_and_changes_no_value_and_no_rule_that_is_the
     assert (await house.look()).mode is Mode.SHARED
 
 
-async def work(house, store, worker, rounds=1000):
-    """As a worker would: claim what is due, bring a fresh token for each, commit."""
+class Busy:
+    """The app, at work until it is told to stop: reads, writes cookies, stamps failures, logs in anew."""
+
+    def __init__(self, app, accounts) -> None:
+        self.app = app
+        self.logged_in = {}
+        self._accounts = accounts
+        self._stopping = False
+        self._task = asyncio.ensure_future(self._run())
+
+    async def stop(self):
+        self._stopping = True
+        await self._task
+        assert len(self.logged_in) > 1
+
+    async def _run(self):
+        for number, account in enumerate(itertools.cycle(self._accounts), 1):
+            assert (await self.app.read(account))["token"] != ""
+            await self.app.write_cookies(account, number)
+            await self.app.stamp_failure(account)
+            await self.app.log_in(account, number)
+            self.logged_in[account] = token(account, number)
+            if self._stopping:
+                return
+
+
+async def work(house, store, worker):
+    """As a worker would: claim what is due, bring a fresh token for each, commit; by id, from which token to which."""
     rotated = {}
-    for _ in range(rounds):
-        claims = await store.claim_due(worker, 100, until=store.now())
-        if not claims:
-            return rotated
+    while claims := await store.claim_due(worker, 100, until=store.now()):
         changes = [house.rotation(claim) for claim in claims]
         for change, result in zip(changes, await store.commit(changes), strict=True):
             if result.holds:
-                rotated[change.before.id] = change.after.token.text
+                rotated[change.before.id] = (change.before.token.text, change.after.token.text)
     return rotated
 
 
 async def test_while_the_app_works_on_nothing_is_lost_and_what_it_writes_is_never_overwritten(house):
     house.fill(ROWS)
+    app = await house.app()
+    busy = Busy(await house.app(), range(1, 100))
     await house.share()
     store = await house.open()
     worker = await store.owners.enrol("a worker", "worker")
-    app = await house.app()
     house.clock.advance(60)
 
-    # The app logs members in while the worker has their sessions claimed, writes old tokens back, adds members.
-    held = await store.claim_due(worker, 50, until=store.now())
-    mine = {claim.session.id: account_of(claim.session) for claim in held}
-    logged_in = dict.fromkeys(list(mine.values())[:20])
-    for account in logged_in:
+    # Members log in while their sessions are claimed; old tokens are written back; new members come.
+    held = [
+        claim for claim in await store.claim_due(worker, 400, until=store.now()) if account_of(claim.session) > 100
+    ][:50]
+    accounts = [account_of(claim.session) for claim in held]
+    for account in accounts[:20]:
         await app.log_in(account, 1)
-    results = await store.commit([house.rotation(claim) for claim in held])
-    rotated = await work(house, store, worker)
-    for account in list(mine.values())[20:30]:
+    fates = [result.fate.value for result in await store.commit([house.rotation(claim) for claim in held])]
+    for account in accounts[20:30]:
         await app.write_token(account, token(account))
         await app.write_cookies(account, 2)
-        await app.stamp_failure(account)
     for account in range(ROWS + 1, ROWS + 11):
         await app.log_in(account, 0)
+    rotated = await work(house, store, worker)
+    await busy.stop()
 
-    assert [result.fate.value for result in results] == ["superseded"] * 20 + ["committed"] * 30
-    for account in logged_in:
+    assert fates == ["superseded"] * 20 + ["committed"] * 30
+    for account in accounts[:20]:
         assert await app.read(account) == {"token": token(account, 1), "cookies": by_name(cookies(account, 1))}
-    for account in list(mine.values())[20:30]:
+    for account in accounts[20:30]:
         [session] = await store.by_email(email(account).lower())
         assert (await app.read(account))["token"] == session.token.text != token(account)
         assert session.jar.get("PHPSESSID").value == f"PHPSESSID-{account}-2"
     everyone = {session.id: session for session in await house.everyone(store)}
-    table = house.table()
-    assert len(everyone) == len(table) == ROWS + 10
-    assert len(rotated) >= ROWS * 3 / 4 - 50  # and a few of the stale ones
-    assert {row_id: row["aimharder_token"] for row_id, row in table.items()} == {
-        session_id: session.token.text for session_id, session in everyone.items()
-    }
-    assert {session_id: everyone[session_id].token.text for session_id in rotated} == rotated
+    seen = {row_id: row["aimharder_token"] for row_id, row in house.table().items()}
+    assert len(everyone) == ROWS + 10
+    assert seen == {session_id: session.token.text for session_id, session in everyone.items()}
+    for session_id, (spent, fresh) in rotated.items():
+        last = busy.logged_in.get(account_of(everyone[session_id]))
+        # Either from the app's last login to our token, or the app has logged in since.
+        assert (last in (None, spent), seen[session_id]) in ((True, fresh), (False, last)), "a login was overwritten"
+    assert len(rotated) > ROWS / 4
     assert dict(house.ask("SELECT status, sum(count)::int FROM status_counts GROUP BY status")) == {"active": ROWS + 10}
+    for account, last in busy.logged_in.items():
+        [session] = await store.by_email(email(account).lower())
+        assert session.id in rotated or session.token.text == last
+
+    # Then the app is switched off, and the table is taken over; then the whole change is undone.
+    await store.owners.retire(worker)
+    await store.close()
+    assert await house.take_over() == (ROWS + 10, True)
+    assert await house.give_back() == ROWS + 10
+    assert {row_id: row["aimharder_token"] for row_id, row in house.table().items()} == seen
 
 
 async def test_taken_over_and_given_back_everything_is_as_it_was(house):
