@@ -193,7 +193,8 @@ class Settings:
         "AIMKEEPER_ON_SESSION_END",
         values.choice("delete", "expire"),
         "delete",
-        "After a confirmed end: delete = wipe the secrets, then the row; expire = wipe, keep the row as long as events.",
+        "After a confirmed end: delete = wipe the secrets, then the row; expire = wipe, keep the row as long as "
+        "events.",
     )
     wipe_after: timedelta = setting(
         "AIMKEEPER_WIPE_AFTER",
