@@ -309,6 +309,23 @@ async def test_a_database_made_from_ours_as_a_template_is_found_out(house, postg
     copy.give_back()
 
 
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+async def test_a_host_that_does_not_say_which_cluster_it_is_still_has_numbers_for_its_tables(house, clock, tmp_path):
+    assert not await barred(tmp_path, clock, house.database)
+    house.database.script(
+        "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC;"
+        "GRANT USAGE ON SCHEMA aimkeeper TO stranger; SET ROLE stranger"
+    )
+    assert house.ask("SELECT aimkeeper.cluster()") == [("-",)]
+    house.database.script("RESET ROLE")
+
+    [(known,)] = house.ask("SELECT value FROM meta WHERE key = 'home'")
+    house.tell("UPDATE meta SET value = ? WHERE key = 'home'", "-/" + known.partition("/")[2])
+    assert not await barred(tmp_path, clock, house.database)
+    house.tell("UPDATE meta SET value = ? WHERE key = 'home'", "-/1/2/3/4/5")
+    assert await barred(tmp_path, clock, house.database)
+
+
 # ------------------------------------------------------------ what every store does with one
 
 

@@ -198,7 +198,7 @@ def _refusal(answer: httpx.Response, told: dict[str, Any], url: str) -> errors.A
         "ambiguous_session": lambda: errors.AmbiguousSession(
             sentence, candidates=tuple(map(str, told.get("candidates", ())))
         ),
-        "paused": lambda: errors.Paused(retry_after=wait),
+        "paused": lambda: errors.Paused(sentence, retry_after=wait),
         "rate_limited": lambda: errors.RateLimited(sentence, retry_after=wait),
         "upstream_refused": lambda: errors.UpstreamRefused(sentence),
         "store_unavailable": lambda: errors.StoreUnavailable(sentence),

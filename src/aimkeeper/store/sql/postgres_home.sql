@@ -3,7 +3,7 @@
 -- name: here
 -- What a restored or copied database does not have in common with the one it comes from: the cluster, the database in it,
 -- and the tables as they were made there.
-SELECT concat_ws('/', (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+SELECT concat_ws('/', aimkeeper.cluster(),
                  (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
                  to_regclass('public.auth_sessions')::oid, to_regclass('aimkeeper.meta')::oid,
                  to_regclass('aimkeeper.events')::oid, to_regclass('aimkeeper.spares')::oid);

@@ -1,0 +1,1 @@
+-- Nothing here: on PostgreSQL the database is asked which cluster it is in.
