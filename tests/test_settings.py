@@ -106,6 +106,10 @@ def test_the_environment_is_the_process_s_own_and_the_folder_the_present_one(mon
         ("AIMKEEPER_UPSTREAM_PROXY", "http://a:b@proxy:3128", "upstream_proxy", "http://a:b@proxy:3128"),
         ("AIMKEEPER_USER_AGENT", "my bot", "user_agent", "my bot"),
         ("APP_URL", "HTTPS://keeper.example.com/base//", "app_url", "HTTPS://keeper.example.com/base"),
+        ("DISCORD_WEBHOOK_URL", "https://a/b?c", "discord_webhook_url", "https://a/b?c"),
+        ("AIMKEEPER_NOTIFY_URLS", "tgram://a/b, ntfy://c", "notify_urls", ("tgram://a/b", "ntfy://c")),
+        ("AIMKEEPER_WEBHOOK_SECRET", "x" * 16, "webhook_secret", "x" * 16),
+        ("AIMKEEPER_HEARTBEAT_URL", "https://a/b", "heartbeat_url", "https://a/b"),
         ("AIMKEEPER_REFRESH_EVERY", "20m", "refresh_every", 20 * MINUTE),
         ("AIMKEEPER_REFRESH_EVERY", "1s", "refresh_every", SECOND),
         ("AIMKEEPER_REFRESH_EVERY", "60m", "refresh_every", HOUR),
@@ -344,3 +348,10 @@ def test_a_variable_that_looks_like_a_setting_and_is_none_is_told_with_what_it_m
         "AIMKEEPER_API_KEYS, in environment, is no setting (did you mean AIMKEEPER_API_KEY?); it changes nothing.",
         "AIMKEEPER_NOTHING_LIKE_IT, in .env, is no setting; it changes nothing.",
     )
+
+
+def test_a_webhook_without_a_secret_is_refused_with_the_way_out():
+    with pytest.raises(
+        ConfigError, match=r"^AIMKEEPER_WEBHOOK_SECRET must be set with AIMKEEPER_WEBHOOK_URL: .*keys new"
+    ):
+        load({"AIMKEEPER_WEBHOOK_URL": "https://a/b"}, Path("/nowhere"))

@@ -1,4 +1,4 @@
-"""Texts read as values: durations as people write them."""
+"""Texts read as values: durations as people write them, and addresses that are secrets."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimkeeper.core.values import read_duration, say_duration
+from aimkeeper.core.values import endpoint, read_duration, say_duration, service_addresses
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 
@@ -59,3 +59,51 @@ def test_a_duration_is_said_as_people_write_it(duration, text):
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=36_500)))
 def test_every_duration_is_read_as_it_is_said(duration):
     assert read_duration(say_duration(duration)) == duration
+
+
+# ------------------------------------------------------------ addresses that are secrets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://discord.com/api/webhooks/1/a-b_c",
+        "https://discord.com/api/webhooks/1/abc?thread_id=7",
+        "http://[::1]:9000/hook",
+        "HTTPS://hc-ping.com/0000",
+    ],
+)
+def test_an_endpoint_is_taken_as_it_is(text):
+    assert endpoint(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "discord.com/api", "ftp://a/b", "https://", "https://a b", "https://u:p@a/b", "https://a/b#c",
+        "https://a:0/", "https://a:x/", "https://a/\x00", "https://a/\xe9", "https://[::1/",
+    ],
+)  # fmt: skip
+def test_what_is_no_endpoint_is_refused_and_not_repeated(text):
+    with pytest.raises(ValueError, match=r"^must be an http or https address$"):
+        endpoint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("tgram://a/b", ("tgram://a/b",)),
+        ("tgram://a/b, mailto://u:p@c?to=d,e", ("tgram://a/b", "mailto://u:p@c?to=d,e")),
+        (" tgram://a/b\n\tntfy://c ,", ("tgram://a/b", "ntfy://c")),
+        ("json://localhost:8080,jsons://b", ("json://localhost:8080", "jsons://b")),
+    ],
+    ids=["one", "a comma within one", "parted by lines", "no space"],
+)
+def test_services_addresses_are_told_apart(text, addresses):
+    assert service_addresses(text) == addresses
+
+
+@pytest.mark.parametrize("text", ["", ",", "a@example.com", "tgram", "tgram://", "tgram://a nonsense\x07://"])
+def test_what_are_no_addresses_of_services_is_refused_and_not_repeated(text):
+    with pytest.raises(ValueError, match=r"^must be addresses like tgram://"):
+        service_addresses(text)

@@ -267,6 +267,15 @@ async def test_apprise_is_given_up_when_it_takes_too_long_and_no_process_is_left
     assert [process.returncode for process in started] == [-9]
 
 
+async def test_where_no_process_can_be_started_it_is_tried_again_and_nothing_is_refused(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+
+    told = await ByApprise("json://localhost:1", 1).tell(batch(ENDED))
+    await by_apprise.check(["json://localhost"])
+
+    assert told.problem is Problem.NOT_DELIVERED
+
+
 async def test_an_address_that_apprise_does_not_know_is_named_by_its_number_and_not_shown():
     with pytest.raises(ConfigError, match="AIMKEEPER_NOTIFY_URLS: address 2 is none that Apprise can use") as refused:
         await by_apprise.check(["json://localhost", "nonsense://s3cret"])

@@ -14,7 +14,7 @@ from contextlib import suppress
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.news import Message
 from aimkeeper.core.telling import Problem, Told
-from aimkeeper.notify.apprise_child import DELIVERED, UNKNOWN
+from aimkeeper.notify.apprise_child import DELIVERED, NOT_DELIVERED, UNKNOWN
 
 # Of one message, the start of the process included.
 TIMEOUT_SECONDS = 30.0
@@ -49,17 +49,10 @@ async def check(urls: Sequence[str]) -> None:
 
 async def _run(work: dict[str, object]) -> int | None:
     """The exit status; None when it took too long."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        # However strict we are told to be, a library's warning must not keep a message back.
-        "-W",
-        "ignore",
-        "-m",
-        "aimkeeper.notify.apprise_child",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await _start()
+    except OSError:
+        return NOT_DELIVERED  # no memory, or too many processes: it passes
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await process.communicate(json.dumps(work).encode())
@@ -71,3 +64,17 @@ async def _run(work: dict[str, object]) -> int | None:
                 process.kill()
             await process.wait()
     return process.returncode
+
+
+async def _start() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        # However strict we are told to be, a library's warning must not keep a message back.
+        "-W",
+        "ignore",
+        "-m",
+        "aimkeeper.notify.apprise_child",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )

@@ -51,6 +51,7 @@ class Courier:
         link: Where people can look.
 
     Attributes:
+        telling: How many messages are on their way; a clock that is moved by hand may wait for them.
         told: Told of each try: the channel's name, and what was the matter.
         fault: Told of an error nobody foresaw.
         bury: Takes from the dead what they held.

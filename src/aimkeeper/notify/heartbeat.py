@@ -37,6 +37,7 @@ class Heartbeat:
         is_well: Whether sessions are kept, as far as this process can see.
 
     Attributes:
+        beating: How many beats are on their way; a clock that is moved by hand may wait for them.
         told: Told of each try, with what was the matter.
         fault: Told of an error nobody foresaw.
     """
