@@ -152,6 +152,16 @@ async def keeper(tmp_path, stack) -> Keeper:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def office(tmp_path, chromium):
+    """An operator's page; at the end its scripts met no fault, and the policy refused them nothing."""
+    from office import opened  # noqa: PLC0415 (it needs Playwright)
+
+    async with opened(tmp_path, chromium) as there:
+        yield there
+    assert there.faults == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def members(keeper):
     """Members of the service; `members.site` is the site that they visit."""
     service = Members(keeper)

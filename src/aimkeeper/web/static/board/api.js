@@ -57,7 +57,8 @@ export class Trouble extends Error {
 /** @param {unknown} error */
 export const sentenceOf = (error) => {
   const text = error instanceof Trouble ? error.message : "something went wrong in this page: load it again.";
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  // The name is never written with a capital.
+  return text.startsWith("aimkeeper") ? text : text.charAt(0).toUpperCase() + text.slice(1);
 };
 
 /**

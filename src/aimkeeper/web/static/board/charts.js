@@ -106,7 +106,7 @@ const slack = ({ slack: { part_seconds: part, past, parts, at_risk_below: risk, 
 // The counts come in every ten seconds.
 const EVERY = 10000;
 let minutes = 60;
-let readAt = 0;
+let readAt = -Infinity;
 /** @type {Series | null} */
 let shown = null;
 
@@ -130,7 +130,7 @@ export const lookAtCharts = async () => {
     shown = read;
     redraw();
   } catch (error) {
-    readAt = 0;
+    readAt = -Infinity;
     throw error;
   }
 };
@@ -140,7 +140,7 @@ export const beginCharts = (again) => {
   for (const choice of byId("hours").querySelectorAll("input")) {
     choice.addEventListener("change", () => {
       minutes = Number(choice.value);
-      readAt = 0;
+      readAt = -Infinity;
       again();
     });
   }

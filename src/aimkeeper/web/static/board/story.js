@@ -1,4 +1,5 @@
 // One session in plain words: how it stands, why it died, what to do.
+import { secondsUntil } from "./api.js";
 import { element } from "./dom.js";
 import { canRevive } from "./row.js";
 import { moving } from "./time.js";
@@ -15,7 +16,7 @@ export const loginCommand = (session) => `aimkeeper login ${session.email} --fin
 /** @param {Session} session @param {boolean} kept @returns {Words} */
 const alive = (session, kept) => {
   const due = session.due_at;
-  if (Date.parse(session.deadline_at) < Date.now()) {
+  if (secondsUntil(session.deadline_at) < 0) {
     return ["It was not rotated in time, and AimHarder may have forgotten it. Its deadline passed ", moving(session.deadline_at, "ago"), "."];
   }
   if (session.attempt) {
