@@ -1,6 +1,10 @@
 """Members of a service, who are known by a cookie."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
+
+from aimkeeper.core.errors import AimkeeperError
 
 COOKIE = "aimkeeper_member"
 
@@ -29,8 +33,13 @@ class Members:
         await self.service.store.http.members.revoke_all(self._session.id)
 
     async def end(self) -> None:
-        """The session is over."""
-        await self.service.entry.log_out(self._session)
+        """AimHarder ended the session, and aimkeeper has found out. (Logged out here, its cookie would be gone too.)"""
+        self._keeper.sim.kill(self._session.email, self._session.fingerprint)
+        async with asyncio.timeout(60):
+            while (await self.service.store.get(self._session.id)).cause is None:
+                with suppress(AimkeeperError):
+                    await self.service.refresher.refresh(self._session)
+                await asyncio.sleep(0.1)
 
     def token(self) -> str:
         return self._keeper.truth(self._session).token

@@ -59,10 +59,10 @@ async def rotations(trial, more):
             await asyncio.sleep(0.02)
 
 
-async def both_began(trial):
-    """Until two workers have enrolled."""
+async def began(trial, workers):
+    """Until so many have enrolled."""
     async with asyncio.timeout(60):
-        while len(await trial.service.store.owners.living_workers()) < 2:
+        while len(await trial.service.store.owners.living_workers()) < workers:
             await asyncio.sleep(0.05)
 
 
@@ -102,8 +102,9 @@ async def test_on_a_shared_store_it_waits_until_every_worker_was_given_the_new_k
         await trial.service.store.owners.retire(trial.service.keeper.owner)
         await trial.populate()
         old = await trial.worker("--name", "the first")
+        await began(trial, 1)  # else the second, alone, would seal with the new key, and the first be kept out
         await trial.worker("--name", "the second", **both)
-        await both_began(trial)
+        await began(trial, 2)
         await rotations(trial, 20)
 
         refused, why = await trial.run_once("keys", "rotate", **both)
