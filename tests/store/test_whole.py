@@ -8,6 +8,7 @@ import pytest
 from aimkeeper.core.errors import ConfigError, StoreUnavailable
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.session import Cause
+from aimkeeper.store import whole
 from aimkeeper.store.logins import LoginBook
 from aimkeeper.store.queries import numbered
 from aimkeeper.store.whole import EVENTS, LEFT_BEHIND, OTHERS, SESSIONS, SPARES, Moved
@@ -110,15 +111,16 @@ async def test_every_table_is_carried_or_known_to_be_left_behind(laptop, old):
     assert tables - LEFT_BEHIND == carried - {"sessions"} | {"auth_sessions"}
 
 
-async def test_more_than_a_page_arrives_and_is_counted_on_the_way(laptop, cloud, new):
+async def test_more_than_a_page_arrives_and_is_counted_on_the_way(laptop, cloud, new, monkeypatch):
+    monkeypatch.setattr(whole, "PAGE", 5)
     old = await laptop.open()
-    await laptop.fleet(old, 1203)
+    await laptop.fleet(old, 12)
     told = []
 
     moved = await old.whole.move_to(new.whole, told.append)
 
-    assert (moved.sessions, told) == (1203, [500, 1000, 1203])
-    assert len(await cloud.everyone(new)) == 1203
+    assert (moved.sessions, told) == (12, [5, 10, 12])
+    assert len(await cloud.everyone(new)) == 12
 
 
 async def test_what_was_paused_is_paused_there_too(old, new):
