@@ -3,7 +3,7 @@ Every example in the documentation is run, page by page, against a served simula
 
 A page is one shell session in a fresh home folder. In a ```console block each line `$ command` is run (lines `> …`
 continue it); what stands below it is compared with what was printed, where `…` stands for anything in a line, and alone
-for any lines. `serve` and `worker` go on until the page ends, and must then stop in good order. A ```sh block is run as
+for any lines. `serve`, `worker` and `simulate` go on until the page ends, and must then stop in good order. A ```sh block is run as
 one script, a ```python block as a program. Comments do what a page leaves to the world: `<!-- file: NAME -->` writes
 the block that follows into a file instead, `<!-- simulator: log in EMAIL -->` and `<!-- simulator: kill EMAIL -->` work
 upstream.
@@ -33,8 +33,10 @@ _AIMHARDER = re.compile(r"https://(?:(?:yourbox|login)\.)?aimharder\.com")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$|^<!-- (simulator|file): (.+?) -->$", re.DOTALL | re.MULTILINE)
 _RUN = ("console", "sh", "python")
 _SHOWN = ("text", "json", "ini", "sql", "js", "jsx", "html", "yaml", "dockerfile")
-_SERVES = re.compile(r"aimkeeper (serve|worker)\b")
-_LOCAL = re.compile(r"127\.0\.0\.1:(\d+)")
+_SERVES = re.compile(r"aimkeeper (serve|worker|simulate)\b")
+# A page that brings its own AimHarder says itself where it is.
+_BRINGS_ITS_OWN = "$ aimkeeper simulate"
+_LOCAL = re.compile(r"(127\.0\.0\.1:|--port )(\d+)")
 # What can't be done here is checked as far as it can be: that the target exists, that the package can be built.
 _BUILD = "-m pip install --dry-run --no-deps --no-build-isolation --no-index"
 _STAND_INS = {
@@ -81,7 +83,7 @@ def pages_with_examples() -> list[str]:
 class Shell:
     """One page's shell session."""
 
-    def __init__(self, site, home: Path, stack: ExitStack) -> None:
+    def __init__(self, site, home: Path, stack: ExitStack, *, brings_its_own: bool) -> None:
         self.site = site
         self.home = home
         self.where = ""
@@ -98,6 +100,8 @@ class Shell:
             "AIMHARDER_LOGIN_URL": site.url,
             "AIMKEEPER_PORT": str(self._port("8000")),
         }
+        if brings_its_own:
+            self.environment = {name: self.environment[name] for name in self.environment if "AIMHARDER" not in name}
 
     def play(self, example: Example) -> None:
         if example.kind == "simulator":
@@ -192,7 +196,7 @@ class Shell:
         for pattern, stand_in in _STAND_INS.items():
             if re.fullmatch(pattern, command):
                 return re.sub(pattern, stand_in, command)
-        command = _LOCAL.sub(lambda match: f"127.0.0.1:{self._port(match[1])}", command)
+        command = _LOCAL.sub(lambda match: f"{match[1]}{self._port(match[2])}", command)
         return _AIMHARDER.sub(self.site.url, command)
 
     def _documented(self, printed: str) -> str:
@@ -252,7 +256,7 @@ def test_every_example_of_a_page_does_what_the_page_says(page, site, tmp_path):
     (home / "sessions.jsonl").write_text("".join(json.dumps(member.record()) + "\n" for member in members))
 
     with ExitStack() as stack:
-        shell = Shell(site, home, stack)
+        shell = Shell(site, home, stack, brings_its_own=_BRINGS_ITS_OWN in (ROOT / page).read_text("utf-8"))
         for example in examples_of(page):
             shell.where = f"{page}:{example.line}"
             shell.play(example)

@@ -51,7 +51,7 @@ def test_pages_of_the_site_link_only_to_pages_of_the_site(pages, root):
 
 
 def test_every_page_can_be_found(pages, root):
-    nav = set(re.findall(r"([\w/-]+\.md)", (root / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]))
+    nav = set(re.findall(r"([\w./-]+\.md)", (root / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]))
 
     assert nav == {page.removeprefix("docs/") for page in pages if page.startswith("docs/")}
 
