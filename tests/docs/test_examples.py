@@ -3,10 +3,10 @@ Every example in the documentation is run, page by page, against a served simula
 
 A page is one shell session in a fresh home folder. In a ```console block each line `$ command` is run (lines `> …`
 continue it); what stands below it is compared with what was printed, where `…` stands for anything in a line, and alone
-for any lines. `serve`, `worker` and `simulate` go on until the page ends, and must then stop in good order. A ```sh block is run as
-one script, a ```python block as a program. Comments do what a page leaves to the world: `<!-- file: NAME -->` writes
-the block that follows into a file instead, `<!-- simulator: log in EMAIL -->` and `<!-- simulator: kill EMAIL -->` work
-upstream.
+for any lines. `serve`, `worker` and `simulate` go on until the page ends, and must then stop in good order. A ```sh
+block is run as one script, a ```python block as a program. Comments do what a page leaves to the world:
+`<!-- file: NAME -->` writes the block that follows into a file instead, `<!-- simulator: log in EMAIL -->` and
+`<!-- simulator: kill EMAIL -->` work upstream.
 """
 
 import json
