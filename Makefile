@@ -10,14 +10,14 @@ demo: .venv/runtime
 	@$(BIN)/aimkeeper demo
 
 test: .venv/dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Which lines no test reaches. Apart, for tracing doubles the time.
 cover: .venv/dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=xml
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-report=xml
 
 test-quick: .venv/dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow" -q
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" -q
 
 lint: .venv/dev
 	$(BIN)/ruff format --check $(PY_FILES)

@@ -198,6 +198,12 @@ class Server(Cluster):
         await backend.close()
 
 
+def pytest_collection_modifyitems(items):
+    """Files that wait for processes first: begun last, they would keep one worker busy long after the others."""
+    waiting = {item.path for item in items if item.get_closest_marker("slow") or "browser" in item.path.parts}
+    items.sort(key=lambda item: item.path not in waiting)
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """The server; started when the first test asks for it."""
