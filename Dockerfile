@@ -5,7 +5,7 @@ FROM python:3.11-slim-bookworm AS build
 # No pip in what is copied out of here. Compiled now: the image may run on a file system that can't be written.
 RUN python -m venv --without-pip /opt/aimkeeper
 COPY requirements.lock /source/
-RUN pip --python /opt/aimkeeper/bin/python install --no-cache-dir --compile --require-hashes --only-binary :all: \
+RUN pip --python /opt/aimkeeper/bin/python install --no-cache-dir --compile --require-hashes --no-deps --only-binary :all: \
     --requirement /source/requirements.lock
 COPY pyproject.toml README.md LICENSE /source/
 # The modules that sites load are kept in browser/, and linked to from src/.

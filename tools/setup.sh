@@ -26,6 +26,7 @@ fi
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 echo "Installing what $lock pins…"
-.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
+# The lock names every package; left to resolve, pip takes `coverage[toml]` for another than `coverage`.
+.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r "$lock"
 # hatchling is pinned in the lock too: no second download for the build.
 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
