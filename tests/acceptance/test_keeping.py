@@ -143,6 +143,8 @@ async def test_when_one_of_two_workers_is_killed_the_other_keeps_them_all(machin
 
 
 async def test_callers_at_two_processes_share_one_rotation(machine, site, http):
+    # Long enough for two programs to start on a busy machine.
+    site.sim.rules = Rules(idle_life=600, old_token="strict")
     machine.set(AIMKEEPER_REFRESH_EVERY="60m", AIMKEEPER_IDLE_TIMEOUT="90m")
     await machine.run("adopt", "-", stdin=site.grants(1))
     [truth] = site.truths()

@@ -36,7 +36,7 @@ class Bot:
             self.trouble = repr(error)
 
     def one_round(self, client) -> None:
-        shown = client.get(f"{BOX}/api/bookings?day={self.day}&box=9283").json()
+        shown = self.answered(lambda: client.get(f"{BOX}/api/bookings?day={self.day}&box=9283"))
         # How many bookings are left is told to members only.
         assert shown["clasesDisp"].isdigit(), shown
         slot = next(one for one in shown["bookings"] if one["time"].startswith("18:00"))
@@ -48,6 +48,9 @@ class Bot:
         self.cancelled += 1
 
     def posted(self, client, path, **form):
+        return self.answered(lambda: client.post(BOX + path, data=form))
+
+    def answered(self, ask):
         """
         A logout answer means that nothing was done: so it may be asked again.
 
@@ -55,7 +58,7 @@ class Bot:
         """
         told = {}
         for _ in range(3):
-            told = client.post(BOX + path, data=form).json()
+            told = ask().json()
             if "logout" not in told:
                 break
         return told
