@@ -38,6 +38,10 @@ def test_an_end_is_news_unless_the_owner_made_it(cause):
     assert is_news(ended(cause=cause)) is (cause not in BY_ITS_OWNER)
 
 
+def test_the_end_of_what_was_adopted_too_late_is_no_news():
+    assert not is_news(fact(EventKind.ENDED, cause=Cause.IDLE_TIMEOUT.value, stale=True))
+
+
 @pytest.mark.parametrize("kind", sorted(NEWS - {EventKind.ENDED}))
 def test_each_kind_of_news_has_a_title_and_a_sentence_of_its_own(kind):
     told = message(fact(kind))

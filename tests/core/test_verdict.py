@@ -88,6 +88,22 @@ def test_an_end_is_put_down_to_what_was_so_at_the_first_logout(
     assert (verdict.after.token, verdict.after.generation) == (dead.token, dead.generation)
 
 
+@pytest.mark.parametrize(
+    ("settled_in", "late", "is_stale"),
+    [(False, True, True), (False, False, False), (True, True, False)],
+    ids=["adopted past its deadline", "adopted in time", "rotated here before"],
+)
+def test_an_end_says_whether_it_was_to_be_expected_from_the_start(
+    *, accused, claimed, policy, now, settled_in, late, is_stale
+):
+    deadline = now + timedelta(minutes=-1 if late else 1)
+    dead = replace(accused(life=Life.DEAD, logouts=2), settled_in=settled_in, deadline_at=deadline)
+
+    [told] = conclude(claimed(dead), policy, now).events
+
+    assert told.data.get("stale", False) is is_stale
+
+
 def test_cookies_that_live_make_it_a_lost_token_told_once_and_tried_again_ever_more_seldom(
     accused, claimed, policy, now
 ):

@@ -1,11 +1,12 @@
 """A mass death is held back, and decided by the upstream's recovery or by an operator."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from aimkeeper.core.errors import ConfigError, SessionEnded
-from aimkeeper.core.events import EventKind
+from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.session import Cause, Status
 from aimkeeper.simulator import Faults, Rules
 
@@ -67,6 +68,22 @@ async def test_a_few_deaths_among_many_are_ordinary(stage, service):
 
     ended = [session for session in await service.store.page(None, 500) if session.status is Status.ENDED]
     assert len(ended) == 12
+    assert await fleet_events(service) == []
+
+
+async def test_those_that_were_adopted_too_late_are_no_mass_death(stage, service):
+    sessions = await stage.adopt(service, 35)
+    late = service.store.now() - timedelta(hours=1)
+    for session in sessions[:30]:
+        stage.sim.kill(session.email, session.fingerprint)
+        fact = Event(kind=EventKind.ADOPTED, at=late, session_id=session.id, email=session.email)
+        await service.store.put(replace(session, deadline_at=late), fact, replacing=True)
+
+    async with stage.working(service):
+        await stage.clock.run(60)
+
+    ended = [session for session in await service.store.page(None, 500) if session.status is Status.ENDED]
+    assert {session.id for session in ended} == {session.id for session in sessions[:30]}
     assert await fleet_events(service) == []
 
 
