@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from aimkeeper.store import foreign
+from aimkeeper.store.queries import script
+from aimkeeper.store.seal import new_key
 from tests.store.app_table import ENV_FINGERPRINT, SHAPES
 
 APP = SHAPES["with rotations in naive time"]
@@ -103,3 +106,74 @@ def test_an_embedded_store_has_no_other_program_s_table(terminal):
 
     assert ran.status == 2
     assert "AIMKEEPER_DATABASE_URL" in ran.complaint
+
+
+def test_what_is_to_be_known_of_the_rows_is_said(terminal, table):
+    table.script(
+        "ALTER TABLE auth_sessions ADD COLUMN protected boolean, DISABLE ROW LEVEL SECURITY;"
+        "UPDATE auth_sessions SET protected = true WHERE user_email = 'member0@example.com';"
+        "ALTER TABLE auth_sessions DISABLE TRIGGER USER;"
+        "UPDATE auth_sessions SET created_at = now() - interval '2 days', updated_at = now() - interval '2 days'"
+        " WHERE user_email = 'member1@example.com'; ALTER TABLE auth_sessions ENABLE TRIGGER USER"
+    )
+
+    ran = terminal.run("db", "adopt")
+
+    assert ran.out.splitlines() == [
+        "Shared: 3 sessions taken in; the app may go on reading and writing its table.",
+        "1 session gave no sign of life for longer than AimHarder keeps one: tried last, one by one, within a day.",
+        "1 session protected by the app: wiped like others when they end, but never deleted.",
+        "Row level security is off for auth_sessions: whoever has the project's public key can read it.",
+        "Whatever else rotates these sessions must be off: two that spend one token end the session.",
+    ]
+
+
+def test_each_step_says_what_the_next_would_do_and_what_is_done_already(terminal, table):
+    terminal.run("db", "adopt")
+    plan = terminal.run("db", "adopt", "--take-over", "--dry-run").out
+    back = terminal.run("db", "unadopt", "--dry-run").out
+    terminal.run("db", "adopt", "--take-over")
+    known = terminal.run("db", "adopt").out
+    over_again = terminal.run("db", "adopt", "--take-over", "--dry-run").out
+    sealed = terminal.run("db", "unadopt", "--dry-run").out
+
+    assert "ADD COLUMN" not in plan
+    assert "DROP CONSTRAINT" in plan
+    assert "unsealed" not in back
+    assert "-- First the tokens of 3 sessions would be unsealed." in sealed
+    assert known.startswith("The table was taken over already: nothing was to be done.")
+    assert "DROP CONSTRAINT" not in over_again
+
+
+def test_whoever_is_asked_and_says_no_changes_nothing(terminal, table, monkeypatch):
+    terminal.run("db", "adopt")
+    monkeypatch.setattr("aimkeeper.cli.foreign.confirmed", lambda question, _otherwise: "spare tokens" not in question)
+
+    assert terminal.run("db", "unadopt").out == "Nothing was done.\n"
+    assert terminal.run("db", "adopt").out == "Shared already: nothing was to be done.\n"
+
+
+def test_where_old_versions_of_the_rows_stay_in_the_files_that_is_said(terminal, table, monkeypatch):
+    monkeypatch.setattr(foreign, "script", lambda name: "NONSENSE" if name == "vacuum" else script(name))
+
+    ran = terminal.run("db", "adopt", "--take-over")
+
+    assert ran.status == 0
+    assert "VACUUM FULL public.auth_sessions" in ran.out.splitlines()[-1]
+
+
+def test_where_there_is_no_table_or_it_is_ours_there_is_nothing_to_adopt(terminal, postgres):
+    database = postgres.fresh("template0")
+    database.is_ours = False
+    terminal.set(AIMKEEPER_DATABASE_URL=database.url, AIMKEEPER_SECRET_KEYS=new_key())
+    try:
+        absent = terminal.run("db", "adopt")
+        terminal.run("db", "upgrade")
+        ours = terminal.run("db", "adopt")
+        not_adopted = terminal.run("db", "unadopt", "--yes")
+    finally:
+        database.give_back()
+
+    assert (absent.status, "`aimkeeper serve` makes one" in absent.complaint) == (2, True)
+    assert ours.out == "aimkeeper made this table itself: nothing was to be done.\n"
+    assert not_adopted.out == "aimkeeper did not adopt this table: nothing was to be done.\n"

@@ -142,6 +142,31 @@ async def test_while_a_process_keeps_the_sessions_the_table_is_neither_taken_ove
 # ------------------------------------------------------------ broken off, and run again
 
 
+@pytest.mark.parametrize("trouble", ["NONSENSE", "SELECT pg_terminate_backend(pg_backend_pid())"], ids=["error", "cut"])
+async def test_what_goes_wrong_while_the_table_is_changed_changes_nothing(app_house, monkeypatch, trouble):
+    house = app_house(FIRST)
+    house.fill(3)
+    before = house.surroundings(), house.table()
+    monkeypatch.setattr(foreign_module, "script", lambda name: trouble if name == "heed" else script(name))
+
+    with pytest.raises(StoreUnavailable):
+        await house.share()
+
+    assert (house.surroundings(), house.table()) == before
+
+
+async def test_of_two_who_adopt_at_once_the_second_finds_it_done(app_house):
+    house = app_house(FIRST)
+    house.fill(3)
+    first, second = house.foreign(), house.foreign()
+    found = await first.look(), await second.look()
+
+    taken_in = await first.share(found[0]) + await second.share(found[1])
+
+    assert taken_in == 3
+    assert len(await house.everyone(await house.open())) == 3
+
+
 @pytest.mark.parametrize("step", ["share", "take_over", "give_back"])
 async def test_a_step_that_is_broken_off_anywhere_goes_on_where_it_was(app_house, monkeypatch, step):
     house = app_house(NAIVE)

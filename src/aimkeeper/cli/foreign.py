@@ -116,9 +116,8 @@ async def _share(foreign: "Foreign", found: "Found") -> list[str]:
             "last, one by one, within a day."
         )
     if found.census.protected:
-        lines.append(
-            f"{counted(found.census.protected, 'session')} protected: never deleted, whatever becomes of them."
-        )
+        protected = counted(found.census.protected, "session")
+        lines.append(f"{protected} protected by the app: wiped like others when they end, but never deleted.")
     if not found.shape.hides_rows:
         lines.append("Row level security is off for auth_sessions: whoever has the project's public key can read it.")
     return [*lines, _SWITCH_OFF]

@@ -209,6 +209,8 @@ class Foreign:
 
     async def _share(self, line: Line, found: Found) -> None:
         assert found.shape is not None
+        if await self._is_known(line):
+            return  # another process was quicker
         rules = {
             **asdict(self._rules),
             "mode": Mode.SHARED,
@@ -327,11 +329,13 @@ class Foreign:
 
     async def _alone(self, work: Callable[[Line], Awaitable[None]]) -> None:
         """One transaction in which the table is nobody else's; tried again while others hold it."""
+        left = TRIES
         try:
-            for left in reversed(range(TRIES)):
+            while True:
                 try:
                     return await self._once(work)
                 except _Busy:
+                    left -= 1
                     if not left:
                         raise StoreUnavailable(
                             "another transaction holds the table auth_sessions and does not let go of it: end it, "
