@@ -291,3 +291,17 @@ def test_forgetting_leaves_nothing_to_be_found(terminal, upstream, name):
     assert (ran.status, ran.out) == (0, f"Forgot {name}: no trace is left.\n")
     assert json.loads(terminal.run("sessions", "--json").out) == []
     assert terminal.run("show", "ana@example.com").status == 2
+
+
+def test_what_ended_and_was_wiped_long_ago_can_be_forgotten_too(terminal, upstream, name):
+    terminal.set(AIMKEEPER_WIPE_AFTER="0")
+    terminal.run("logout", name)
+    wipe(terminal)
+    before = terminal.run("show", "ana@example.com").status
+
+    ran = terminal.run("forget", " Ana@Example.com ")
+
+    assert before == 0
+    assert (ran.status, ran.out) == (0, "Forgot ana@example.com: no trace is left.\n")
+    assert terminal.run("show", "ana@example.com").status == 2
+    assert terminal.run("forget", "ana@example.com").status == 2

@@ -11,7 +11,7 @@ import typer
 
 from aimkeeper.cli.terminal import Who, ask_password, do, progress, say, settings
 from aimkeeper.cli.words import who_keeps
-from aimkeeper.core.errors import AimkeeperError, ConfigError
+from aimkeeper.core.errors import AimkeeperError, ConfigError, UnknownSession
 
 if TYPE_CHECKING:
     from aimkeeper.core.token import Fingerprint
@@ -103,7 +103,14 @@ def logout(
 
 def forget(who: Who) -> None:
     async def work(service: "Service") -> str:
-        session = await service.find(who)
+        try:
+            session = await service.find(who)
+        except UnknownSession:
+            # Its row may be gone already; its events stay for a while.
+            found = await service.entry.forget_gone(who)
+            if not found:
+                raise
+            return found
         await service.entry.forget(session)
         return str(session.key)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aimkeeper.core.begin import Adoption, adopted, logged_in
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOCKOUT = timedelta(minutes=15)
 # Who logs in over a public page waits at most so many seconds for those before him.
 LONGEST_LINE = 10.0
+# Events of sessions whose rows are gone: all there are.
+SINCE_EVER, MOST_ENDS = datetime.fromtimestamp(0, UTC), 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,15 @@ class Entry:
     async def forget(self, session: Session) -> None:
         """Erase every trace of a session."""
         await self._store.forget(session.id)
+
+    async def forget_gone(self, who: str) -> str | None:
+        """Erase the events of sessions whose rows are gone, by e-mail or id; whose they were, None where none is."""
+        name = who.strip().lower()
+        ends = await self._store.ends_since(SINCE_EVER, limit=MOST_ENDS)
+        gone = {fact.session_id: fact.email for fact in ends if name and name in (fact.email, fact.session_id)}
+        for session_id in gone:
+            await self._store.forget(session_id or "")
+        return next(iter(gone.values()), None)
 
     async def _log_in(self, wish: LogIn, fingerprint: Fingerprint) -> Session:
         # A store that can't be written would lose the token a login brings: ask it first.
