@@ -196,6 +196,15 @@ def test_secrets_that_do_not_open_are_counted_with_the_key_they_need(terminal, u
     ]
 
 
+def test_secrets_that_are_damaged_are_told_as_such(terminal, upstream):
+    terminal.log_in()
+    tell(terminal, "UPDATE auth_sessions SET sealed = CAST(substr(sealed, 1, 40) AS BLOB)")
+
+    _, found, _ = examined(terminal)
+
+    assert found["keys"] == [("failed", "1 of 1 sealed values are damaged: restore a backup.")]
+
+
 def test_what_an_older_key_sealed_is_worth_a_note(terminal, upstream):
     terminal.log_in()
     key_file = terminal.data / "secret.key"

@@ -113,6 +113,18 @@ def test_what_does_not_open_is_told_with_the_key_that_is_missing(terminal, upstr
     assert "Old:" not in ran.out
 
 
+def test_what_is_damaged_is_told_as_such(terminal, upstream, key_file):
+    terminal.log_in()
+    with closing(sqlite3.connect(terminal.data / "aimkeeper.db")) as database, database:
+        database.execute("UPDATE auth_sessions SET sealed = CAST(substr(sealed, 1, 40) AS BLOB)")
+    old = ids(key_file)[0]
+
+    ran = terminal.run("keys", "rotate")
+
+    assert ran.status == 1
+    assert f"1 value sealed with key {old} can't be opened: damaged, for that key is here" in ran.err
+
+
 def test_no_key_is_ever_printed(terminal, upstream, key_file):
     terminal.log_in()
 

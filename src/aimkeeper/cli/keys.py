@@ -58,10 +58,9 @@ def _tell(rekeyed: "Rekeyed") -> None:
         and_spares = f" and {counted(done.spares, 'spare token')}" if done.spares else ""
         say(f"Sealed again with {new} {rekeyed.key_id}: {counted(done.sessions, 'session')}{and_spares}.")
     for key_id, count in done.unreadable.items():
-        say(
-            f"{counted(count, 'value')} sealed with key {key_id} can't be opened: add that key, and run this again.",
-            err=True,
-        )
+        is_here = key_id in (rekeyed.key_id, *rekeyed.old_key_ids)
+        then = "damaged, for that key is here: restore a backup" if is_here else "add that key, and run this again"
+        say(f"{counted(count, 'value')} sealed with key {key_id} can't be opened: {then}.", err=True)
     if rekeyed.old_key_ids and not done.unreadable:
         names = ", ".join(rekeyed.old_key_ids)
         say(f"Old: {names}. Keep it an hour, and as long as you keep backups from before; then take it out.")

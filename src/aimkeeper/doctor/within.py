@@ -66,7 +66,9 @@ async def _keys(service: Service) -> AsyncIterator[Finding]:
     keys = service.store.keys
     seen = await keys.sample(SAMPLE)
     for key_id, count in seen.unopened.items():
-        yield failed("keys", f"{count} of {seen.total} sealed values need key {key_id}, which is not here: add it.")
+        is_here = key_id in keys.sealer.key_ids
+        why = "are damaged: restore a backup" if is_here else f"need key {key_id}, which is not here: add it"
+        yield failed("keys", f"{count} of {seen.total} sealed values {why}.")
     for owner in await keys.lacking(keys.sealer.key_ids[0]):
         yield failed(
             "keys",
