@@ -59,6 +59,11 @@ pack:
 release: .venv/dev pack
 	$(BIN)/python tools/release.py build dist
 
+# The pictures of the page in the README and the docs. Look at them before they go in.
+screenshots: .venv/dev
+	tools/browser.sh setup
+	$(BIN)/python tools/screenshots.py
+
 lock: .venv/dev
 	tools/lock.sh
 

@@ -48,9 +48,9 @@ class Wrk:
         """Load *url*, served by the process *pid*."""
         command = ["taskset", "-c", str(self.core), "wrk", "-t1", f"-c{self.connections}", f"-d{self.seconds}s"]
         command += ["--latency", *(part for item in self.headers.items() for part in ("-H", ": ".join(item))), url]
-        before = _cpu_seconds(pid)
+        before = cpu_seconds(pid)
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        spent = _cpu_seconds(pid) - before
+        spent = cpu_seconds(pid) - before
         answers = int(_found(r"(\d+) requests in", said))
         bad = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
         bad += sum(int(n) for line in re.findall(r"Socket errors: (.*)", said) for n in re.findall(r"\d+", line))
@@ -63,7 +63,7 @@ class Wrk:
         )
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 

@@ -85,13 +85,13 @@ class Stage:
             self.sim.faults = WELL
             await clock.run(12 * 60)
             await self._end_some(service)
-            await clock.run((SystemClock().now() - clock.now()).total_seconds() - 25)
-            await self._trouble_some(service)
+            await clock.run((SystemClock().now() - clock.now()).total_seconds() - 1)
+            await self._trouble_one(service)
             while clock.now() < SystemClock().now():
                 await clock.run(1)
             worker.stop()
             jobs[1].cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await clock.finish(asyncio.gather(*jobs, return_exceptions=True))
             await telemetry.minutes.flush()
         self.clock.let_go()
 
@@ -122,7 +122,9 @@ class Stage:
         [session] = await service.store.by_email(self.emails[40])
         await service.entry.log_out(session)
 
-    async def _trouble_some(self, service: Service) -> None:
-        """One that is in doubt at the end: nobody hears what it was answered."""
-        for session in await service.store.http.board.nearest_deadline(1):
-            self.sim.next("error_500", times=99, session=(session.email, session.fingerprint))
+    async def _trouble_one(self, service: Service) -> None:
+        """One that is in doubt at the end: nobody hears what it is answered."""
+        [session] = await service.store.http.board.nearest_deadline(1)
+        self.sim.next("error_500", times=99, session=(session.email, session.fingerprint))
+        asked = service.refresher.refresh(session, forced=True)
+        await self.clock.by_hand.finish(asyncio.gather(asked, return_exceptions=True))

@@ -14,8 +14,8 @@ import { duration, hourAndMinute, span } from "./time.js";
 /** @param {Series} series */
 const timeMarks = (series) => {
   const { slots, step_seconds: step } = series;
-  // Round times of day, four to six of them.
-  const every = [5, 10, 15, 30, 60, 180, 240, 360].find((minutes) => (slots.length * step) / 60 / minutes <= 6) ?? 360;
+  // Round times of day, four at most: a chart may be narrow.
+  const every = [5, 15, 30, 60, 120, 360].find((minutes) => (slots.length * step) / 60 / minutes <= 4) ?? 360;
   /** @type {[number, string][]} */
   const marks = [];
   slots.forEach((slot, place) => {
@@ -105,10 +105,23 @@ const slack = ({ slack: { part_seconds: part, past, parts, at_risk_below: risk, 
 
 // The counts come in every ten seconds.
 const EVERY = 10000;
+const FEWEST = 15;
 let minutes = 60;
 let readAt = -Infinity;
 /** @type {Series | null} */
 let shown = null;
+
+/**
+ * Without the time in which there was nothing yet: a fleet that is minutes old is not a speck at the edge of an hour.
+ *
+ * @param {Series} series
+ * @returns {Series}
+ */
+const trimmed = (series) => {
+  const first = series.slots.findIndex((slot) => slot.rotated + slot.failed + slot.logged_out > 0);
+  const begin = first < 0 ? 0 : Math.max(Math.min(first, series.slots.length - FEWEST), 0);
+  return { ...series, slots: series.slots.slice(begin) };
+};
 
 const redraw = () => {
   if (!shown) return;
@@ -127,7 +140,7 @@ export const lookAtCharts = async () => {
     const asked = minutes;
     const read = await look(`/api/series?minutes=${asked}`);
     if (asked !== minutes) return;
-    shown = read;
+    shown = trimmed(read);
     redraw();
   } catch (error) {
     readAt = -Infinity;

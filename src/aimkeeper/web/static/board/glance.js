@@ -49,8 +49,8 @@ const site = ({ upstream: { state, since, paused } }) => {
 
 /** @param {Status} status */
 const capacity = ({ rates, sessions }) => {
-  // What is due differs from none by less than a rotation a minute in a small fleet.
-  const per = Math.max(rates.due, rates.measured) < 0.5 ? 60 : 1;
+  // Of a small fleet a fraction of a rotation is due a second: nobody can picture that.
+  const per = Math.max(rates.due, rates.measured) < 1 ? 60 : 1;
   const unit = per === 60 ? "a minute" : "a second";
   write(byId("due-rate"), short(rates.due * per));
   write(byId("due-unit"), `due ${unit}`);

@@ -38,7 +38,7 @@ export const duration = (seconds) => {
 /** @type {Record<string, (left: number) => string>} */
 const FORMS = {
   // A claim takes a moment: what is due now is not late yet.
-  due: (left) => (left > 0 ? `in ${span(left)}` : left > -3 ? "now" : `${span(left)} late`),
+  due: (left) => (left >= 0.5 ? `in ${span(left)}` : left > -3 ? "now" : `${span(left)} late`),
   left: (left) => (left > 0 ? `${span(left)}` : `passed ${span(left)} ago`),
   ago: (left) => (left > -1 ? "just now" : `${span(left)} ago`),
 };
