@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 
 from aimkeeper.service import Service, open_service
-from aimkeeper.serving import bind, operator_keys, serving, terms_of
+from aimkeeper.serving import bind, operator_keys, rarely_look_for_circles, serving, terms_of
 from aimkeeper.settings import Settings
 from aimkeeper.telemetry import Telemetry, set_up_logs
 from aimkeeper.web.access import Access
@@ -38,6 +38,7 @@ async def main(server: str, port: int, folder: Path, url: str) -> None:
         if server == "granian":
             await _by_granian(service, port)
             return
+        rarely_look_for_circles()
         with bind("127.0.0.1", port) as listening:
             async with serving(service, listening, with_worker=True, stopping=asyncio.Event()):
                 await asyncio.Event().wait()

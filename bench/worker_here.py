@@ -15,6 +15,7 @@ import msgspec
 import uvloop
 
 from aimkeeper.service import Service, open_service
+from aimkeeper.serving import rarely_look_for_circles
 from aimkeeper.settings import Settings
 from aimkeeper.telemetry import Telemetry, set_up_logs
 from bench.fill import fill
@@ -123,6 +124,7 @@ async def work(order: Order) -> Told:
         telemetry, worker = Telemetry(service), service.worker("bench")
         telemetry.watch(worker)
         counted = Counted(service)
+        rarely_look_for_circles()
         task = asyncio.create_task(worker.run())
         await asyncio.sleep(order.warm)
         counted.start_over()

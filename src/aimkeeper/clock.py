@@ -22,6 +22,9 @@ class Clock(Protocol):
         """Wait *seconds* of monotonic time; zero or less yields once."""
 
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 class SystemClock:
     """The machine's own clocks."""
 
@@ -33,7 +36,7 @@ class SystemClock:
 
     def boottime(self) -> float:
         # Only Linux has a separate clock for it; elsewhere sleep is noticed by the wall clock alone.
-        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+        return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0))

@@ -61,7 +61,9 @@ def test_a_session_shows_no_secret_whatever_shows_it(session):
 
 def test_the_ring_holds_the_last_exchanges_newest_last(session):
     for number in range(RING_LENGTH + 3):
-        session = replace(session, ring=session.with_turn(Turn(number, "rotated", "token_update", number, 5, "mark")))
+        session = replace(
+            session, ring=session.ring.and_then(Turn(number, "rotated", "token_update", number, 5, "mark"))
+        )
 
     assert [turn.generation for turn in session.ring] == list(range(3, RING_LENGTH + 3))
 

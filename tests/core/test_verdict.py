@@ -8,7 +8,7 @@ import pytest
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.outcome import Life, LoggedOut
 from aimkeeper.core.policy import settle
-from aimkeeper.core.session import Cause, Status, Suspicion, Turn
+from aimkeeper.core.session import Cause, Ring, Status, Suspicion, Turn
 from aimkeeper.core.verdict import Step, conclude, give_back, hold, next_step, put_off, reopen, resume_at
 
 SECONDS = timedelta(seconds=1)
@@ -130,7 +130,7 @@ def test_the_evidence_is_what_came_since_the_last_rotation_by_hash(accused, clai
         Turn(now.timestamp() - 3, "logged_out", "token_update", 7, 100, "bbbb"),
         Turn(now.timestamp() - 2, "dead", "whoami", 7, 100, "bbbb"),
     ]
-    dead = replace(accused(life=Life.DEAD, logouts=2), ring=tuple(turns))
+    dead = replace(accused(life=Life.DEAD, logouts=2), ring=Ring(tuple(turns)))
 
     [told] = conclude(claimed(dead), policy, now).events
 

@@ -8,7 +8,7 @@ import pytest
 from aimkeeper.core.cookies import Cookie, Jar
 from aimkeeper.core.errors import KeyProblem
 from aimkeeper.core.outcome import Life
-from aimkeeper.core.session import Cause, Handout, Secrets, SessionKey, Status, Suspicion, Turn
+from aimkeeper.core.session import Cause, Handout, Ring, Secrets, SessionKey, Status, Suspicion, Turn
 from aimkeeper.core.token import Fingerprint
 from aimkeeper.core.verdict import conclude
 
@@ -51,7 +51,9 @@ async def test_everything_about_a_session_comes_back_as_it_was_put(house, store,
         (Handout(b"\x00" * 32, 1.5, presented=True), Handout(b"\xff" * 32, 2.25)),
     )
     turn = Turn(now.timestamp(), "rotated", "adopt", 0, -1, secrets.token.mark())
-    put = house.session(1, secrets=secrets, ring=(turn,), alive_at=now, session_type="box", ref="r", settled_in=True)
+    put = house.session(
+        1, secrets=secrets, ring=Ring((turn,)), alive_at=now, session_type="box", ref="r", settled_in=True
+    )
     [kept] = await house.keep(store, replace(put, setrefresh_due=True, due_at=now, rotated_at=now, deadline_at=now))
     claim = await store.claim_one(worker, kept.id)
     suspected = replace(

@@ -215,10 +215,10 @@ async def test_whoever_stops_waiting_is_told_so_and_no_longer_counted(up, wire, 
 
 
 async def test_a_mistake_of_our_own_is_not_taken_for_a_broken_connection(up, wire, monkeypatch):
-    def mistaken(_):
+    def mistaken(*_):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(client_module, "_readable", mistaken)
+    monkeypatch.setattr(client_module, "_reply", mistaken)
 
     with pytest.raises(RuntimeError, match="ours"):
         await up.who_am_i(Jar())

@@ -109,7 +109,7 @@ async def _serve(
     health_only: bool = False,
 ) -> None:
     from aimkeeper.service import open_service
-    from aimkeeper.serving import serving, sign_in_link, told_to_stop
+    from aimkeeper.serving import rarely_look_for_circles, serving, sign_in_link, told_to_stop
     from aimkeeper.telemetry import set_up_logs
 
     set_up_logs(as_json=chosen.log_format == "json", level=logging.DEBUG if chosen.debug else logging.INFO)
@@ -121,6 +121,7 @@ async def _serve(
             service, listening, with_worker=with_worker, stopping=stopping, name=name, health_only=health_only
         ) as running,
     ):
+        rarely_look_for_circles()
         for line in await _greeting(service, keeping=with_worker):
             say(line, err=True)
         if running.url and not health_only:

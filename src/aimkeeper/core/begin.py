@@ -9,7 +9,7 @@ from typing import Any
 from aimkeeper.core.cookies import AUTH_COOKIE, Cookie, CookieDelta, Jar, is_name, is_value
 from aimkeeper.core.outcome import LoggedIn
 from aimkeeper.core.policy import Policy
-from aimkeeper.core.session import Handout, Secrets, Session, SessionKey, Turn, normal_email
+from aimkeeper.core.session import Handout, Ring, Secrets, Session, SessionKey, Turn, normal_email
 from aimkeeper.core.token import Fingerprint, Token, parse_fingerprint
 
 MAX_LINE = 64 * 1024
@@ -114,7 +114,7 @@ def logged_in(  # a login is made of this much
         deadline_at=now + policy.idle_timeout,
         setrefresh_due=True,
         settled_in=True,
-        ring=(Turn(now.timestamp(), "rotated", "login", 0, -1, answer.token.mark()),),
+        ring=Ring((Turn(now.timestamp(), "rotated", "login", 0, -1, answer.token.mark()),)),
     )
 
 
@@ -145,7 +145,7 @@ def adopted(
         rotated_at=now,
         due_at=now + delay,
         deadline_at=now + policy.idle_timeout,
-        ring=(Turn(now.timestamp(), "rotated", "adopt", 0, -1, adoption.token.mark()),),
+        ring=Ring((Turn(now.timestamp(), "rotated", "adopt", 0, -1, adoption.token.mark()),)),
     )
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 # A site sends a handful; the bounds keep a mad answer from filling the store.
 MAX_COOKIES = 60
@@ -14,15 +15,17 @@ MAX_VALUE = 4096
 
 AUTH_COOKIE = "amhrdrauth"
 
+# Printable ASCII without space, comma, semicolon, equals sign and double quote.
+_NAME = re.compile(r"[!#-+\--:<>-~]{1,255}")
 _MAX_AGE = re.compile(r"(-?)([0-9]+)")
 _LONGEST_AGE = 10  # digits, 300 years: more would overflow a date
+_LONG = 512  # characters of attributes: longer ones are not worth remembering
 _DASHED_DATE = re.compile(r"(?<=[0-9])-(?=[A-Za-z])|(?<=[A-Za-z])-(?=[0-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(NamedTuple):
     """
-    One cookie.
+    One cookie; a tuple, for each rotation packs and unpacks a handful.
 
     Attributes:
         host: The host that set it (`host_only`), or the domain it is meant for. Lower case, no dot in front, no port.
@@ -30,10 +33,13 @@ class Cookie:
     """
 
     name: str
-    value: str = field(repr=False)
+    value: str
     host: str
     host_only: bool = True
     expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Cookie({self.name!r} for {self.host!r})"
 
     def goes_to(self, host: str) -> bool:
         """Whether a request to *host* carries it."""
@@ -73,14 +79,16 @@ class Jar:
 
     def header(self, host: str, now: datetime) -> str:
         """The `Cookie` header for a request to *host*; empty when there is nothing to send."""
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.for_host(host, now))
+        return "; ".join([f"{cookie.name}={cookie.value}" for cookie in self.for_host(host, now)])
 
     def for_host(self, host: str, now: datetime) -> tuple[Cookie, ...]:
         """The living cookies a request to *host* carries."""
         return tuple(
-            cookie
-            for cookie in self.cookies
-            if cookie.goes_to(host) and (cookie.expires_at is None or cookie.expires_at > now)
+            [
+                cookie
+                for cookie in self.cookies
+                if (cookie.expires_at is None or cookie.expires_at > now) and cookie.goes_to(host)
+            ]
         )
 
     def get(self, name: str) -> Cookie | None:
@@ -97,21 +105,10 @@ def read_set_cookie(header: str, *, host: str, now: datetime) -> CookieDelta:
         host: The host that answered, lower case, without a port.
         now: For `Max-Age`; aware.
     """
-    first, _, rest = header.partition(";")
-    name, equals, value = first.partition("=")
-    # Quotes round a value are part of it, as browsers have it: what came is what goes back.
-    name, value = name.strip(), value.strip()
-    if not equals or not is_name(name) or not is_value(value):
+    cookie, dies = _read(header, host, now) or (None, True)
+    if cookie is None:
         return NO_CHANGE
-    attributes = _attributes(rest)
-    scope = _scope(attributes.get("domain", ""), host)
-    if scope is None:
-        return NO_CHANGE
-    cookie_host, host_only = scope
-    expires_at = _expiry(attributes, now)
-    if expires_at is not None and expires_at <= now:
-        return CookieDelta(deleted=((name, cookie_host),))
-    return CookieDelta(stored=(Cookie(name, value, cookie_host, host_only, expires_at),))
+    return CookieDelta(deleted=((cookie.name, cookie.host),)) if dies else CookieDelta(stored=(cookie,))
 
 
 def read_set_cookies(headers: Iterable[str], *, host: str, now: datetime, auth_hosts: frozenset[str]) -> CookieDelta:
@@ -127,24 +124,23 @@ def read_set_cookies(headers: Iterable[str], *, host: str, now: datetime, auth_h
     stored: dict[tuple[str, str], Cookie] = {}
     deleted: dict[tuple[str, str], None] = {}
     for header in headers:
-        delta = read_set_cookie(header, host=host, now=now)
-        for cookie in delta.stored:
-            if cookie.name == AUTH_COOKIE and host not in auth_hosts:
-                continue
-            deleted.pop((cookie.name, cookie.host), None)
-            stored[cookie.name, cookie.host] = cookie
-        for pair in delta.deleted:
-            if pair[0] == AUTH_COOKIE and host not in auth_hosts:
-                continue
+        cookie, dies = _read(header, host, now) or (None, True)
+        if cookie is None or (cookie.name == AUTH_COOKIE and host not in auth_hosts):
+            continue
+        pair = cookie.name, cookie.host
+        if dies:
             stored.pop(pair, None)
             deleted[pair] = None
+        else:
+            deleted.pop(pair, None)
+            stored[pair] = cookie
     return CookieDelta(_youngest(tuple(stored.values()), MAX_PER_ANSWER), tuple(deleted))
 
 
 def rescope(delta: CookieDelta, name: str, domain: str) -> CookieDelta:
     """Make every cookie *name* of *delta* one for *domain* and the hosts below it."""
     stored = tuple(
-        replace(cookie, host=domain, host_only=False) if cookie.name == name else cookie for cookie in delta.stored
+        cookie._replace(host=domain, host_only=False) if cookie.name == name else cookie for cookie in delta.stored
     )
     return CookieDelta(stored, delta.deleted)
 
@@ -158,12 +154,31 @@ def _youngest(cookies: tuple[Cookie, ...], at_most: int) -> tuple[Cookie, ...]:
     return tuple(cookie for cookie in cookies if cookie not in gone)[-at_most:]
 
 
-def _attributes(rest: str) -> dict[str, str]:
+def _read(header: str, host: str, now: datetime) -> tuple[Cookie, bool] | None:
+    """The cookie of one header, and whether it is dead already; None for rubbish and foreign hosts."""
+    first, _, rest = header.partition(";")
+    name, equals, value = first.partition("=")
+    # Quotes round a value are part of it, as browsers have it: what came is what goes back.
+    name, value = name.strip(), value.strip()
+    if not equals or not is_name(name) or not is_value(value):
+        return None
+    domain, age, expires_at = (_attributes if len(rest) < _LONG else _attributes.__wrapped__)(rest)
+    scope = _scope(domain, host)
+    if scope is None:
+        return None
+    if age is not None:
+        expires_at = now + age
+    return Cookie(name, value, *scope, expires_at), expires_at is not None and expires_at <= now
+
+
+@lru_cache(maxsize=256)  # a busy second brings the same ones again and again, and the mail parser is slow
+def _attributes(rest: str) -> tuple[str, timedelta | None, datetime | None]:
+    """Domain, `Max-Age` and `Expires` of what follows a cookie's value."""
     found: dict[str, str] = {}
     for part in rest.split(";"):
         key, _, value = part.partition("=")
         found[key.strip().lower()] = value.strip()
-    return found
+    return found.get("domain", ""), _age(found.get("max-age", "")), _date(found.get("expires", ""))
 
 
 def _scope(domain: str, host: str) -> tuple[str, bool] | None:
@@ -184,19 +199,21 @@ def _may_share(domain: str) -> bool:
     return "." in domain and not domain.replace(".", "").isdigit() and ":" not in domain
 
 
-def _expiry(attributes: dict[str, str], now: datetime) -> datetime | None:
-    if age := _MAX_AGE.fullmatch(attributes.get("max-age", "")):
-        minus, digits = age[1], age[2].lstrip("0")
-        seconds = int(digits or 0) if len(digits) <= _LONGEST_AGE else 10**_LONGEST_AGE
-        return now + timedelta(seconds=-seconds if minus else seconds)
-    return _date(attributes["expires"]) if attributes.get("expires") else None
+def _age(text: str) -> timedelta | None:
+    age = _MAX_AGE.fullmatch(text)
+    if age is None:
+        return None
+    minus, digits = age[1], age[2].lstrip("0")
+    seconds = int(digits or 0) if len(digits) <= _LONGEST_AGE else 10**_LONGEST_AGE
+    return timedelta(seconds=-seconds if minus else seconds)
 
 
-@lru_cache(maxsize=256)  # a busy second brings the same date again and again, and the mail parser is slow
 def _date(text: str) -> datetime | None:
     # Sites write the date in several old ways; the mail parser reads them all, once `01-Jan-2026` has lost its dashes.
     try:
-        moment = parsedate_to_datetime(_DASHED_DATE.sub(" ", text))
+        moment = parsedate_to_datetime(_DASHED_DATE.sub(" ", text)) if text else None
+        if moment is None:
+            return None
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
@@ -204,7 +221,7 @@ def _date(text: str) -> datetime | None:
 
 def is_name(name: str) -> bool:
     """Whether a cookie may be called that, and be sent."""
-    return bool(name) and len(name) < 256 and name.isascii() and name.isprintable() and not set(name) & set(' ,;="')  # noqa: PLR2004
+    return _NAME.fullmatch(name) is not None
 
 
 def is_value(value: str) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from aimkeeper.core.altered import altered
 from aimkeeper.core.change import NO_EDIT, Change, Claim, Kind, SecretsEdit
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.outcome import InDoubt, Life, LoggedOut, Outcome, Reason, Refused, Rotated, WhoAmI
@@ -167,7 +168,7 @@ def settle_rotation(
     edit = SecretsEdit(token=rotated.token, cookies=rotated.cookies)
     turn = Turn(now.timestamp(), "rotated", exchange.via, held.generation, _ms(exchange.took), rotated.token.mark())
     by_setrefresh = exchange.via == "setrefresh"
-    after = replace(
+    after = altered(
         held,
         secrets=edit.apply(held.secrets),
         fingerprint=parse_fingerprint(rotated.fingerprint) if rotated.fingerprint else held.fingerprint,
@@ -191,7 +192,7 @@ def settle_rotation(
         setrefresh_count=held.setrefresh_count + by_setrefresh,
         setrefresh_error=None if by_setrefresh else held.setrefresh_error,
         rotations=held.rotations + (not by_setrefresh),
-        ring=held.with_turn(turn),
+        ring=held.ring.and_then(turn),
     )
     events: tuple[Event, ...] = ()
     if held.status is not Status.ACTIVE or held.suspicion:
@@ -215,7 +216,7 @@ def settle_spare_refused(claim: Claim, spare: str, exchange: Exchange) -> Change
     """A token put aside was refused: it is struck off, and the next one is tried."""
     held = claim.session
     turn = _turn(held, "logged_out", exchange)
-    after = replace(held, spares=max(held.spares - 1, 0), ring=held.with_turn(turn))
+    after = replace(held, spares=max(held.spares - 1, 0), ring=held.ring.and_then(turn))
     return replace(_attempt(claim, after, turn), tried_spare=spare, release=False)
 
 
@@ -237,7 +238,7 @@ def settle_whoami(claim: Claim, answer: WhoAmI, exchange: Exchange) -> Change:
         secrets=edit.apply(held.secrets),
         alive_at=now if answer.life is Life.ALIVE else held.alive_at,
         suspicion=replace(held.suspicion, life=answer.life) if held.suspicion else None,
-        ring=held.with_turn(turn),
+        ring=held.ring.and_then(turn),
     )
     return _attempt(claim, after, turn, edit)
 
@@ -265,7 +266,7 @@ def _settle_logout(claim: Claim, exchange: Exchange) -> Change:
         attempt=held.attempt + 1,
         last_error="logged_out",
         due_at=now,
-        ring=held.with_turn(turn),
+        ring=held.ring.and_then(turn),
     )
     # One that is suspected, or whose token is known to be lost, is asked after again and again: told once.
     old_news = known or held.status in (Status.SUSPECTED, Status.TOKEN_LOST)
@@ -298,7 +299,7 @@ def _failed(held: Session, reason: Reason, exchange: Exchange) -> Session:
         setrefresh_error=reason.value if by_setrefresh else held.setrefresh_error,
         # Given up after a few tries: the login stands, and plain rotations keep it.
         setrefresh_due=held.setrefresh_due and not (by_setrefresh and held.attempt + 1 >= SETREFRESH_TRIES),
-        ring=held.with_turn(_turn(held, reason.value, exchange)),
+        ring=held.ring.and_then(_turn(held, reason.value, exchange)),
     )
 
 

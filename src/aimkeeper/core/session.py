@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from aimkeeper.core.cookies import Jar
 from aimkeeper.core.outcome import Life
+from aimkeeper.core.ring import NO_TURNS, RING_LENGTH, Ring, Turn
 from aimkeeper.core.token import Fingerprint, Token
+
+__all__ = ["RING_LENGTH", "Cause", "Handout", "Ring", "Secrets", "Session", "SessionKey", "Status", "Suspicion", "Turn"]
 
 
 class Status(StrEnum):
@@ -96,30 +99,6 @@ class Secrets:
     handouts: tuple[Handout, ...] = field(repr=False, default=())
 
 
-class Turn(NamedTuple):
-    """
-    One entry of a session's ring: what one exchange brought.
-
-    Attributes:
-        at: When the answer was settled, seconds since 1970.
-        what: `rotated`, `logged_out`, a `Reason`, or a `Life` for a whoami.
-        via: `token_update`, `setrefresh`, `spare`, `whoami`, `login`, `adopt`.
-        generation: The generation that was held; the one brought is one more.
-        took_ms: How long the exchange took, in milliseconds; -1 when nobody knows.
-        token: `Token.mark` of the token presented, or of the one brought when `what` is `rotated`.
-    """
-
-    at: float
-    what: str
-    via: str
-    generation: int
-    took_ms: int
-    token: str
-
-
-RING_LENGTH = 16
-
-
 @dataclass(frozen=True, slots=True)
 class Suspicion:
     """
@@ -140,10 +119,10 @@ class Suspicion:
     spares_tried: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """
-    One session as the store holds it.
+    One session as the store holds it. Without slots: `altered` copies it in one go (docs/decisions/0029).
 
     Attributes:
         id: A UUID, for ever.
@@ -190,7 +169,7 @@ class Session:
     rotations: int = 0
     settled_in: bool = False
     spares: int = 0
-    ring: tuple[Turn, ...] = ()
+    ring: Ring = NO_TURNS
     owner: str | None = None
 
     @property
@@ -216,7 +195,3 @@ class Session:
     @property
     def account_key(self) -> str:
         return self.secrets.token.account_key if self.secrets.token else ""
-
-    def with_turn(self, turn: Turn) -> tuple[Turn, ...]:
-        """The ring with *turn* as its newest entry."""
-        return (*self.ring, turn)[-RING_LENGTH:]

@@ -174,7 +174,8 @@ class Keeper:
         held = claim
         try:
             if not accepted:
-                claim = replace(claim, session=reopen(claim.session, self.store.now()))
+                session = reopen(claim.session, self.store.now())
+                claim = claim if session is claim.session else replace(claim, session=session)
             while True:
                 held = claim
                 change = await self._step(claim, accepted=accepted)
@@ -233,7 +234,7 @@ class Keeper:
             return rules.settle_spare_refused(claim, spare, exchange)
         change = rules.settle(claim, outcome, self.policy, exchange)
         # A logout is only the first rung: the ladder is climbed on under the same claim.
-        return replace(change, release=not isinstance(outcome, LoggedOut))
+        return replace(change, release=False) if isinstance(outcome, LoggedOut) else change
 
     async def _ask(self, claim: Claim) -> Change:
         if not self._may_send(claim):

@@ -14,6 +14,10 @@ class Collision(StoreUnavailable):
     """Another process was at the same rows at the same moment; nothing was changed, and now it is to be seen."""
 
 
+class Moved(Exception):
+    """Not every row was as it was taken for; the transaction is to be begun anew, without `Transaction.all_of`."""
+
+
 class Unwritable(Exception):
     """A value that no row can hold."""
 
@@ -34,6 +38,14 @@ class Transaction(Protocol):
 
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
         """The first row of the statement for each set of parameters, in their order: one trip for all."""
+
+    async def all_of(self, name: str, many: Sequence[Params]) -> None:
+        """
+        Change one row for each set of parameters; quicker than `each`, for nothing comes back.
+
+        Raises:
+            Moved: For some of them no row was changed: nothing may be committed.
+        """
 
 
 class Backend(Protocol):

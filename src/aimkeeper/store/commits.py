@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from typing import assert_never
 
 import msgspec
 
+from aimkeeper.core.altered import altered
 from aimkeeper.core.change import Change, Kind
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.policy import event
@@ -16,6 +18,10 @@ from aimkeeper.core.token import Token
 from aimkeeper.store import rows
 from aimkeeper.store.backend import Transaction
 from aimkeeper.store.seal import Sealer
+
+# The statements of a group, in the order in which they are asked.
+_ROUTINE = "commit_routine"
+_STATEMENTS = (_ROUTINE, "commit_rotation", "commit_attempt", "commit_touch")
 
 
 class Fate(Enum):
@@ -47,34 +53,52 @@ class Result:
 
 
 class GroupCommit:
-    """One group, inside one transaction."""
+    """
+    One group, inside one transaction.
 
-    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime) -> None:
+    Args:
+        expecting_no_other: Whether to begin with the belief that nobody else wrote into the rows that were held: it is
+            quicker where that is true.
+    """
+
+    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime, *, expecting_no_other: bool = False) -> None:
         self._tx = tx
         self._sealer = sealer
         self._now = now
+        self._expecting_no_other = expecting_no_other
         self._tallies: Counter[str] = Counter()
 
     async def run(self, changes: Sequence[Change]) -> list[Result]:
-        """Commit *changes*; the results come in their order."""
+        """
+        Commit *changes*; the results come in their order.
+
+        Raises:
+            Moved: The belief was wrong: nothing may be committed of this transaction.
+        """
         results: dict[int, Result] = {}
         # In the rows' order, so that two groups of a shared database can't wait for one another in a circle.
         order = sorted(range(len(changes)), key=lambda index: changes[index].before.id)
-        for kind in Kind:
-            chosen = [index for index in order if changes[index].kind is kind]
-            if chosen:
-                results.update(zip(chosen, await self._each(kind, [changes[i] for i in chosen]), strict=True))
+        chosen: dict[str, list[int]] = {statement: [] for statement in _STATEMENTS}
+        for index in order:
+            chosen[self._statement(changes[index])].append(index)
+        for statement, indexes in chosen.items():
+            commit = self._all_of if statement == _ROUTINE else self._each
+            if indexes:
+                results.update(zip(indexes, await commit(statement, [changes[i] for i in indexes]), strict=True))
         await self._write_events([event for result in results.values() for event in result.events])
         await self._write_tallies()
         return [results[index] for index in range(len(changes))]
 
-    async def _each(self, kind: Kind, changes: Sequence[Change]) -> list[Result]:
-        if kind is Kind.TOUCH:
-            landed = await self._tx.each("commit_touch", [self._touch_params(change) for change in changes])
-        else:
-            statement = "commit_rotation" if kind is Kind.ROTATION else "commit_attempt"
-            params = [rows.commit_params(change, self._sealer, self._now) for change in changes]
-            landed = await self._tx.each(statement, params)
+    async def _all_of(self, statement: str, changes: Sequence[Change]) -> list[Result]:
+        """All of them as they were decided, or `Moved`."""
+        await self._tx.all_of(statement, [rows.routine_params(change, self._sealer, self._now) for change in changes])
+        return [
+            self._landed(change, change.after, (change.before.revision + 1, change.before.fingerprint, 0, None))
+            for change in changes
+        ]
+
+    async def _each(self, statement: str, changes: Sequence[Change]) -> list[Result]:
+        landed = await self._tx.each(statement, [self._params(statement, change) for change in changes])
         results = []
         for change, row in zip(changes, landed, strict=True):
             result = await self._moved(change) if row is None else self._landed(change, change.after, row)
@@ -88,7 +112,7 @@ class GroupCommit:
             self._tallies[change.turn.what] += 1
         # The commit may have left these otherwise than it was decided.
         revision, fingerprint, spares, owner = row
-        session = replace(after, revision=revision, fingerprint=fingerprint, spares=spares, owner=owner)
+        session = altered(after, revision=revision, fingerprint=fingerprint, spares=spares, owner=owner)
         return Result(Fate.COMMITTED, session, (*change.events, *events))
 
     async def _moved(self, change: Change) -> Result:
@@ -131,7 +155,7 @@ class GroupCommit:
             revision=current.revision,
             spares=current.spares,
             setrefresh_due=change.after.setrefresh_due and current.setrefresh_due,
-            ring=current.with_turn(change.turn) if change.turn else current.ring,
+            ring=current.ring.and_then(change.turn) if change.turn else current.ring,
         )
 
     async def _superseded(self, change: Change, current: Session) -> Result:
@@ -176,6 +200,23 @@ class GroupCommit:
         landed = await self._tx.row("commit_touch", **self._touch_params(replace(change, before=current, after=after)))
         assert landed is not None, "the row moved inside our own transaction"
         return self._landed(change, after, landed)
+
+    def _statement(self, change: Change) -> str:
+        """Which of `_STATEMENTS` carries *change*."""
+        match change.kind:
+            case Kind.TOUCH:
+                return "commit_touch"
+            case Kind.ATTEMPT:
+                return "commit_attempt"
+            case Kind.ROTATION:
+                return _ROUTINE if self._expecting_no_other and rows.is_routine(change) else "commit_rotation"
+            case _:
+                assert_never(change.kind)
+
+    def _params(self, statement: str, change: Change) -> rows.Params:
+        if statement == "commit_touch":
+            return self._touch_params(change)
+        return rows.commit_params(change, self._sealer, self._now)
 
     def _touch_params(self, change: Change) -> dict[str, object]:
         return {

@@ -11,6 +11,7 @@ import asyncpg
 from aimkeeper.clock import Clock
 from aimkeeper.core.address import PostgresAddress
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
+from aimkeeper.store.backend import Moved
 from aimkeeper.store.beats import Pulse
 from aimkeeper.store.home import Home, ServerHome
 from aimkeeper.store.lines import Line, Lines
@@ -70,10 +71,23 @@ class _Asked:
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
         brought: list[Row | None] = [None] * len(many)
         if many:
-            values = [[self._value(key, one[key]) for one in many] for key in self._statements[name].names]
-            for row in await self._fetch(name, values):
+            for row in await self._fetch(name, self._columns(name, many)):
                 brought[row[0] - 1] = tuple(row)[1:]
         return brought
+
+    async def all_of(self, name: str, many: Sequence[Params]) -> None:
+        [(changed,)] = await self._fetch(name, self._columns(name, many))
+        if changed != len(many):
+            raise Moved
+
+    def _columns(self, name: str, many: Sequence[Params]) -> list[list[Any]]:
+        """*many* sets of parameters as one list of values for each of the statement's."""
+        names = self._statements[name].names
+        columns = [[one[key] for one in many] for key in names]
+        if self._adopted and "plain" in names:
+            place = names.index("plain")
+            columns[place] = [self._value("plain", given) for given in columns[place]]
+        return columns
 
     def _value(self, key: str, given: Any) -> Any:
         """The one value that can't be made before it is known whose table it goes to."""

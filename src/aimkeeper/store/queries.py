@@ -1,9 +1,11 @@
 """Loads the named statements of `sql/*.sql`."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 # The columns of a session, in the order `rows.session_from` reads them.
 SESSION_COLUMNS = (
@@ -27,6 +29,12 @@ COMMIT_COLUMNS = """{write_plain}
   ended_at = :ended_at, wipe_at = :wipe_at, attempt = :attempt, doubt_at = :doubt_at, suspicion = :suspicion,
   alive_at = :alive_at, setrefresh_due = :setrefresh_due, settled_in = :settled_in, ring = :ring,
   owner = CASE WHEN owner = :claim_owner AND :release THEN NULL ELSE owner END"""
+
+# What a commit writes when all is well and nothing else has changed: no column that an index for rare things is over.
+ROUTINE_COLUMNS = """{write_plain}
+  sealed = :sealed, revision = revision + 1, generation = :generation, updated_at = :now,
+  last_token_update_date = :rotated_at, token_update_count = :rotations, due_at = :due_at, deadline_at = :deadline_at,
+  ring = :ring, owner = NULL, last_rotation_id = :claim_id"""
 
 # Where the sessions stand: in PostgreSQL every table is named with its schema, so that no search_path matters.
 _SESSIONS = {"sqlite": "auth_sessions", "postgres": "public.auth_sessions"}
@@ -81,7 +89,7 @@ _PARAMETER = re.compile(r"(?<!:):(\w+)")
 @dataclass(frozen=True, slots=True)
 class Statement:
     """
-    A statement for PostgreSQL, which knows parameters by number only.
+    A statement with its parameters by number: PostgreSQL knows no others, and SQLite finds them quicker.
 
     Attributes:
         names: Of the parameters, in their order.
@@ -93,6 +101,10 @@ class Statement:
     names: tuple[str, ...]
     many: bool
 
+    def values(self, params: Mapping[str, Any]) -> list[Any]:
+        """What the statement wants of *params*, in its order."""
+        return [params[name] for name in self.names]
+
 
 @lru_cache
 def load(dialect: str) -> dict[str, str]:
@@ -101,10 +113,16 @@ def load(dialect: str) -> dict[str, str]:
 
 
 @lru_cache
-def numbered(*, adopted: bool = False) -> dict[str, Statement]:
-    """The statements for PostgreSQL, by name; *adopted*: for a table of sessions that was not made here."""
-    named = _named("postgres", adopted=adopted)
-    return {name: _for_many(body) if _MANY.search(body) else _for_one(body) for name, body in named}
+def numbered(dialect: str = "postgres", *, adopted: bool = False) -> dict[str, Statement]:
+    """
+    The statements by name.
+
+    Args:
+        dialect: `sqlite` or `postgres`.
+        adopted: For a table of sessions that was not made here.
+    """
+    named, mark = _named(dialect, adopted=adopted), {"sqlite": "?", "postgres": "$"}[dialect]
+    return {name: _for_many(body) if _MANY.search(body) else _for_one(body, mark) for name, body in named}
 
 
 @lru_cache
@@ -127,8 +145,8 @@ def _named(dialect: str, *, adopted: bool = False) -> list[tuple[str, str]]:
         if file.name.removesuffix(".sql").partition("_")[0] == dialect:
             parts = _NAME.split(file.read_text("utf-8"))
             named += list(zip(parts[1::2], parts[2::2], strict=True))
-    shared = {"{session}": SESSION_COLUMNS, "{write}": COMMIT_COLUMNS, "{sessions}": _SESSIONS[dialect]}
-    shared["{seen}"] = _SEEN
+    shared = {"{session}": SESSION_COLUMNS, "{write}": COMMIT_COLUMNS, "{routine}": ROUTINE_COLUMNS}
+    shared |= {"{sessions}": _SESSIONS[dialect], "{seen}": _SEEN}
     shared |= _ADOPTED if adopted else _MADE_HERE | _PLAIN[dialect]
     return [(name, _filled(body, shared)) for name, body in named]
 
@@ -139,10 +157,10 @@ def _filled(body: str, shared: dict[str, str]) -> str:
     return body
 
 
-def _for_one(body: str) -> Statement:
+def _for_one(body: str, mark: str) -> Statement:
     text = _COMMENT.sub("", body).strip().rstrip(";")
     names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
-    return Statement(_PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text), names, many=False)
+    return Statement(_PARAMETER.sub(lambda found: f"{mark}{names.index(found[1]) + 1}", text), names, many=False)
 
 
 def _for_many(body: str) -> Statement:

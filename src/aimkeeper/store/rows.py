@@ -1,16 +1,18 @@
 """Sessions as rows and back: instants as microseconds, the secret part sealed."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from aimkeeper.core.change import Change
+from aimkeeper.core.change import Change, Kind
 from aimkeeper.core.cookies import Cookie, Jar
 from aimkeeper.core.errors import KeyProblem
 from aimkeeper.core.outcome import Life
-from aimkeeper.core.session import Cause, Handout, Secrets, Session, Status, Suspicion, Turn
+from aimkeeper.core.session import RING_LENGTH, Cause, Handout, Ring, Secrets, Session, Status, Suspicion, Turn
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.store.plain import read_plain
 from aimkeeper.store.seal import Sealer
@@ -23,15 +25,11 @@ SEALED_COLUMN = "sealed"
 SPARE_COLUMN = "spare"
 
 
-# Name, value, host, host-only, expiry in seconds since 1970.
-PackedCookie = tuple[str, str, str, bool, float | None]
-
-
 class _Sealed(msgspec.Struct, array_like=True):
     token: str | None
-    cookies: list[PackedCookie]
+    cookies: tuple[Cookie, ...]
     password: str | None
-    handouts: list[Handout]
+    handouts: tuple[Handout, ...]
 
 
 class _Suspicion(msgspec.Struct, array_like=True):
@@ -45,7 +43,8 @@ class _Suspicion(msgspec.Struct, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_sealed = msgspec.msgpack.Decoder(_Sealed).decode
 _decode_suspicion = msgspec.msgpack.Decoder(_Suspicion).decode
-_decode_ring = msgspec.msgpack.Decoder(tuple[Turn, ...]).decode
+_decode_turn = msgspec.msgpack.Decoder(Turn).decode
+_split_ring = msgspec.msgpack.Decoder(tuple[msgspec.Raw, ...]).decode
 
 
 def micros(moment: datetime) -> int:
@@ -70,20 +69,9 @@ def upkeep_params(now: datetime) -> dict[str, Any]:
     return {"this_minute": int(now.timestamp()) // 60, "an_hour_ago": micros(now - timedelta(hours=1))}
 
 
-def pack_cookie(cookie: Cookie) -> PackedCookie:
-    expires = cookie.expires_at.timestamp() if cookie.expires_at else None
-    return cookie.name, cookie.value, cookie.host, cookie.host_only, expires
-
-
-def unpack_cookie(packed: PackedCookie) -> Cookie:
-    name, value, host, host_only, expires = packed
-    return Cookie(name, value, host, host_only, datetime.fromtimestamp(expires, UTC) if expires is not None else None)
-
-
 def seal_secrets(sealer: Sealer, session_id: str, secrets: Secrets) -> bytes:
-    cookies = [pack_cookie(cookie) for cookie in secrets.jar.cookies]
     token = secrets.token.text if secrets.token else None
-    plain = _encode(_Sealed(token, cookies, secrets.password, list(secrets.handouts)))
+    plain = _encode(_Sealed(token, secrets.jar.cookies, secrets.password, secrets.handouts))
     return sealer.seal(session_id, SEALED_COLUMN, plain)
 
 
@@ -95,9 +83,8 @@ def open_secrets(sealer: Sealer, session_id: str, sealed: bytes) -> Secrets:
         opened = _decode_sealed(sealer.open(session_id, SEALED_COLUMN, sealed))
     except msgspec.DecodeError:
         raise KeyProblem("a sealed value in the store holds something this version can't read.") from None
-    cookies = tuple(unpack_cookie(packed) for packed in opened.cookies)
     token = Token(opened.token) if opened.token is not None else None
-    return Secrets(token, Jar(cookies), opened.password, tuple(opened.handouts))
+    return Secrets(token, Jar(opened.cookies), opened.password, opened.handouts)
 
 
 def seal_spare(sealer: Sealer, spare_id: str, token: Token) -> bytes:
@@ -187,13 +174,29 @@ def _session(row: Row, secrets: Secrets) -> Session:
         setrefresh_due=bool(row[25]),
         settled_in=bool(row[26]),
         spares=row[27],
-        ring=_decode_ring(row[28]),
+        ring=Ring(packed=_split_ring(row[28]), unpack=_unpacked),
         owner=row[29],
     )
 
 
-def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, Any]:
-    """The parameters of `commit_rotation` and `commit_attempt`."""
+# What `commit_routine` leaves as it is.
+_RARE = attrgetter(
+    "status", "cause", "fingerprint", "last_error", "setrefresh_at", "setrefresh_count", "setrefresh_error",
+    "account_key", "ended_at", "wipe_at", "attempt", "doubt_at", "suspicion", "alive_at", "setrefresh_due",
+    "settled_in",
+)  # fmt: skip
+
+
+def is_routine(change: Change) -> bool:
+    """Whether *change* is a rotation that changes nothing but what every rotation changes."""
+    before = change.before
+    return (
+        change.kind is Kind.ROTATION and change.release and not before.spares and _RARE(change.after) == _RARE(before)
+    )
+
+
+def routine_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, Any]:
+    """The parameters of `commit_routine`."""
     after, before, claim = change.after, change.before, change.claim
     assert claim is not None
     return {
@@ -202,22 +205,32 @@ def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, An
         "held_revision": before.revision,
         "claim_owner": claim.owner,
         "claim_id": claim.claim_id,
-        "release": change.release,
         "sealed": seal_secrets(sealer, before.id, after.secrets) if change.edit else None,
         "generation": after.generation,
-        "status": after.status.value,
-        "cause": after.cause.value if after.cause else None,
-        "fingerprint": after.fingerprint,
         "now": micros(now),
         "rotated_at": micros(after.rotated_at),
         "rotations": after.rotations,
+        "due_at": maybe_micros(after.due_at),
+        "deadline_at": micros(after.deadline_at),
+        "ring": _packed(after.ring),
+        "plain": after.secrets if change.edit else None,
+    }
+
+
+def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, Any]:
+    """The parameters of `commit_rotation` and `commit_attempt`."""
+    after = change.after
+    return {
+        **routine_params(change, sealer, now),
+        "release": change.release,
+        "status": after.status.value,
+        "cause": after.cause.value if after.cause else None,
+        "fingerprint": after.fingerprint,
         "last_error": after.last_error,
         "setrefresh_at": maybe_micros(after.setrefresh_at),
         "setrefresh_count": after.setrefresh_count,
         "setrefresh_error": after.setrefresh_error,
         "account_key": after.account_key,
-        "due_at": maybe_micros(after.due_at),
-        "deadline_at": micros(after.deadline_at),
         "ended_at": maybe_micros(after.ended_at),
         "wipe_at": maybe_micros(after.wipe_at),
         "attempt": after.attempt,
@@ -226,8 +239,6 @@ def commit_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, An
         "alive_at": maybe_micros(after.alive_at),
         "setrefresh_due": after.setrefresh_due,
         "settled_in": after.settled_in,
-        "ring": _encode(after.ring),
-        "plain": after.secrets if change.edit else None,
     }
 
 
@@ -248,9 +259,23 @@ def new_params(session: Session, sealer: Sealer, now: datetime) -> dict[str, Any
         "setrefresh_due": session.setrefresh_due,
         "settled_in": session.settled_in,
         "alive_at": maybe_micros(session.alive_at),
-        "ring": _encode(session.ring),
+        "ring": _packed(session.ring),
         "plain": session.secrets,
     }
+
+
+def _unpacked(packed: tuple[msgspec.Raw, ...]) -> tuple[Turn, ...]:
+    """The turns that can be read: no session stands still for the sake of its history."""
+    turns = []
+    for one in packed:
+        with suppress(msgspec.MsgspecError):
+            turns.append(_decode_turn(one))
+    return tuple(turns)
+
+
+def _packed(ring: Ring) -> bytes:
+    # The older turns go from row to row as they are.
+    return _encode((*ring.packed, *ring.fresh)[-RING_LENGTH:])
 
 
 def _suspicion(packed: bytes) -> Suspicion:

@@ -12,6 +12,7 @@ import hmac
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +27,7 @@ _ID_BYTES, _NONCE_BYTES = 4, 12
 _NONCE_AT = 1 + _ID_BYTES
 _TEXT_AT = _NONCE_AT + _NONCE_BYTES
 _TAG_BYTES = 16
+CIPHERS = 4096
 _HOW_TO_MAKE = "`aimkeeper keys new` prints one"
 _SETTING = "AIMKEEPER_SECRET_KEYS"
 _DAMAGED = "a sealed value in the store was damaged or moved: it does not open; restore a backup, or log in again."
@@ -72,6 +74,8 @@ class Sealer:
             raise ValueError("it holds no key")
         self._first = keys[0]
         self._keys = {key.id: key for key in keys}
+        # What is opened for a rotation is sealed again a moment later.
+        self._cipher = lru_cache(maxsize=CIPHERS)(_cipher)
 
     def __repr__(self) -> str:
         return f"Sealer({', '.join(self.key_ids)})"
@@ -97,7 +101,7 @@ class Sealer:
 
     def seal(self, row_id: str, column: str, plain: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(_subkey(self._first, row_id)).encrypt(nonce, plain, _bound(row_id, column))
+        sealed = self._cipher(self._first, row_id).encrypt(nonce, plain, _bound(row_id, column))
         return _VERSION + self._first.id + nonce + sealed
 
     def open(self, row_id: str, column: str, sealed: bytes) -> bytes:
@@ -116,9 +120,8 @@ class Sealer:
                 f"{_SETTING} or the key file ({', '.join(self.key_ids)}): add that key."
             )
         try:
-            return AESGCM(_subkey(key, row_id)).decrypt(
-                sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:], _bound(row_id, column)
-            )
+            cipher = self._cipher(key, row_id)
+            return cipher.decrypt(sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:], _bound(row_id, column))
         except InvalidTag:
             raise KeyProblem(_DAMAGED) from None
 
@@ -126,6 +129,10 @@ class Sealer:
 def key_id_of(sealed: bytes) -> str:
     """The name of the key that *sealed* was sealed with."""
     return sealed[1:_NONCE_AT].hex()
+
+
+def _cipher(key: Key, row_id: str) -> AESGCM:
+    return AESGCM(_subkey(key, row_id))
 
 
 def _subkey(key: Key, row_id: str) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from aimkeeper.core.change import Change
-from aimkeeper.core.cookies import CookieDelta
+from aimkeeper.core.cookies import Cookie, CookieDelta
 from aimkeeper.core.errors import KeyProblem, StoreUnavailable
 from aimkeeper.core.session import Session
 from aimkeeper.core.token import Token
@@ -26,7 +26,7 @@ _COLUMN = "spool"
 
 class _Fresh(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     token: str
-    cookies: list[rows.PackedCookie]
+    cookies: tuple[Cookie, ...]
     deleted: list[tuple[str, str]]
     fingerprint: str
     at: int
@@ -44,7 +44,7 @@ class _Fresh(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
     @property
     def cookie_delta(self) -> CookieDelta:
-        return CookieDelta(tuple(rows.unpack_cookie(packed) for packed in self.cookies), tuple(self.deleted))
+        return CookieDelta(self.cookies, tuple(self.deleted))
 
 
 class SpooledRotation(_Fresh, tag="rotation", frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ class Spool:
 def _login_record(session: Session) -> SpooledLogin:
     return SpooledLogin(
         token=session.token.text,
-        cookies=[rows.pack_cookie(cookie) for cookie in session.jar.cookies],
+        cookies=session.jar.cookies,
         deleted=[],
         fingerprint=session.fingerprint,
         at=rows.micros(session.rotated_at),
@@ -169,7 +169,7 @@ def _record(change: Change) -> SpooledRotation:
         owner=claim.owner,
         claim_id=claim.claim_id,
         token=edit.token.text,
-        cookies=[rows.pack_cookie(cookie) for cookie in edit.cookies.stored],
+        cookies=edit.cookies.stored,
         deleted=list(edit.cookies.deleted),
         fingerprint=change.after.fingerprint,
         at=rows.micros(change.after.rotated_at),

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
+from aimkeeper.store.backend import Moved
 from aimkeeper.store.home import HOME, NOWHERE, FileHome, Home
-from aimkeeper.store.queries import load, migrations
+from aimkeeper.store.queries import load, migrations, numbered
 from aimkeeper.store.rows import Params, Row
 from aimkeeper.store.waiting import done
 
@@ -56,6 +57,12 @@ class _Asked:
 
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
         return await self._run(lambda: [self._connection.execute(_text(name), one).fetchone() for one in many])
+
+    async def all_of(self, name: str, many: Sequence[Params]) -> None:
+        statement = numbered("sqlite")[name]
+        values = [statement.values(one) for one in many]
+        if await self._run(lambda: self._connection.executemany(statement.text, values).rowcount) != len(many):
+            raise Moved
 
     async def _run(self, statement: Callable[[], T]) -> T:
         def begun() -> T:

@@ -17,6 +17,7 @@ from pyreqwest.exceptions import BuilderError, PyreqwestError, RequestTimeoutErr
 from pyreqwest.http import HeaderMap
 from pyreqwest.middleware.asgi import ASGITestMiddleware
 from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.response import Response
 
 from aimkeeper.clock import Clock
 from aimkeeper.core.cookies import Jar
@@ -146,16 +147,7 @@ class AimHarder:
                     body += chunk
                     if len(body) > MAX_BODY:
                         return NoReply(Reason.TOO_LARGE)
-                headers = _readable(response.headers)
-                return Reply(
-                    status=response.status,
-                    host=protocol.host_of(request.url),
-                    body=body,
-                    set_cookies=tuple(value for name, value in headers if name == "set-cookie"),
-                    retry_after=next((value for name, value in headers if name == "retry-after"), None),
-                    date=next((value for name, value in headers if name == "date"), None),
-                    content_type=next((value for name, value in headers if name == "content-type"), None),
-                )
+                return _reply(response, protocol.host_of(request.url), body)
         except BuilderError:
             return NoReply(Reason.UNREACHABLE)
         except PyreqwestError as error:
@@ -192,6 +184,18 @@ def _proxy(url: str) -> ProxyBuilder:
         if urlsplit(url).scheme.lower() in PROXIES:
             return ProxyBuilder.all(url)
     raise ConfigError("AIMKEEPER_UPSTREAM_PROXY must be the address of a proxy, like http://user:password@host:8080.")
+
+
+def _reply(response: Response, host: str, body: bytes) -> Reply:
+    status, one = response.status, response.get_header
+    try:
+        cookies = tuple(response.get_header_all("set-cookie"))
+        return Reply(status, host, body, cookies, one("retry-after"), one("date"), one("content-type"))
+    except ValueError:
+        found = _readable(response.headers)
+    cookies = tuple(value for name, value in found if name == "set-cookie")
+    first = dict(reversed(found))
+    return Reply(status, host, body, cookies, first.get("retry-after"), first.get("date"), first.get("content-type"))
 
 
 def _readable(headers: HeaderMap) -> list[tuple[str, str]]:

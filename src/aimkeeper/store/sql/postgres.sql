@@ -97,6 +97,19 @@ UPDATE public.auth_sessions SET {write}, last_rotation_id = :claim_id FROM {give
    AND (SELECT count(*) FROM held) IS NOT NULL
 RETURNING given.n, revision, fingerprint, spares, owner;
 
+-- name: commit_routine
+-- For rotations that change nothing but what every rotation changes, most of them, on rows that are as they were held.
+-- The rows are found one after another in the order given, so they are locked in the order of their ids.
+-- many: id uuid, held_generation bigint, held_revision bigint, claim_owner text, claim_id text, sealed bytea,
+-- many: generation bigint, now timestamptz, rotated_at timestamptz, rotations integer, due_at timestamptz,
+-- many: deadline_at timestamptz, ring bytea{plain_type}
+WITH done AS (
+       UPDATE public.auth_sessions SET {routine} FROM {given}
+        WHERE id = :id AND generation = :held_generation AND revision = :held_revision AND owner = :claim_owner
+          AND spares = 0
+       RETURNING 1)
+SELECT count(*) FROM done;
+
 -- name: commit_attempt
 -- Anything less than a rotation speaks only for the holder of the claim.
 -- many: id uuid, held_generation bigint, held_revision bigint, claim_owner text, claim_id text, release boolean,

@@ -78,6 +78,11 @@ SELECT min(due_at) FROM auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL
 UPDATE auth_sessions SET {write}, last_rotation_id = :claim_id
  WHERE id = :id AND generation = :held_generation AND revision = :held_revision RETURNING revision, fingerprint, spares, owner;
 
+-- name: commit_routine
+-- For a rotation that changes nothing but what every rotation changes, most of them, on a row that is as it was held.
+UPDATE auth_sessions SET {routine}
+ WHERE id = :id AND generation = :held_generation AND revision = :held_revision AND owner = :claim_owner AND spares = 0;
+
 -- name: commit_attempt
 -- Anything less than a rotation speaks only for the holder of the claim.
 UPDATE auth_sessions SET {write}
