@@ -262,6 +262,35 @@ def test_a_worker_of_another_version_is_told(terminal, upstream, tmp_path):
     assert any(level == "failed" and "night (pid 1) lacks key" in told for level, told in found["keys"])
 
 
+def test_nobody_to_tell_is_worth_a_note_and_one_who_can_not_be_told_a_warning(terminal, upstream):
+    terminal.log_in()
+    nobody = examined(terminal)[1]["notices"]
+    terminal.set(DISCORD_WEBHOOK_URL="https://discord.com/api/webhooks/1/a-secret-of-discord")
+    somebody = examined(terminal)[1]["notices"]
+    tell(
+        terminal,
+        "INSERT INTO outbox (channel, epoch, place, attempt, problem, created_at)"
+        " VALUES ('discord', 0, 0, 3, 'refused', 0)",
+    )
+
+    failing = examined(terminal)[1]["notices"]
+
+    assert [level for level, _ in (*nobody, *somebody)] == ["note", "ok"]
+    assert failing == [("warning", "discord could not be told 3 times (refused): `aimkeeper notify test`.")]
+
+
+def test_on_postgresql_it_looks_at_the_same_things(terminal, upstream, database):
+    terminal.set(AIMKEEPER_DATABASE_URL=database.url, AIMKEEPER_SECRET_KEYS=new_key())
+    name = terminal.log_in()
+
+    status, found, _ = examined(terminal)
+
+    assert status == 1
+    assert found["store"][0][1].startswith(f"database {database.name} at 127.0.0.1:")
+    assert {about for about, told in found.items() if told[0][0] == "ok"} >= {"store", "keys", "size", "session"}
+    assert found["session"][0][1] == f"AimHarder recognises {name}."
+
+
 def test_too_small_a_rate_is_told_with_its_setting(terminal, upstream):
     terminal.log_in()
     terminal.set(AIMKEEPER_MAX_RATE="0.1", AIMKEEPER_REFRESH_EVERY="2s")
@@ -328,7 +357,10 @@ def test_a_session_that_aimharder_does_not_know_is_told_with_what_to_do(terminal
 
 def test_whatever_is_planted_nothing_of_it_is_told(terminal, upstream):
     planted = {
-        "AIMKEEPER_API_KEY": "operator-key-4711-4711", "CRON_SECRET": "cron-secret-4711", "DISCORD_WEBHOOK_URL": "",
+        "AIMKEEPER_API_KEY": "operator-key-4711-4711", "CRON_SECRET": "cron-secret-4711",
+        "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/discord-secret-4711",
+        "AIMKEEPER_NOTIFY_URLS": "tgram://bot-secret-4711/1", "AIMKEEPER_WEBHOOK_URL": "https://example.com/hook-4711",
+        "AIMKEEPER_WEBHOOK_SECRET": "webhook-secret-4711-4711", "AIMKEEPER_HEARTBEAT_URL": "https://example.com/beat-4711",
         "AIMKEEPER_SECRET_KEYS": new_key(),
     }  # fmt: skip
     terminal.set(**planted)
@@ -343,6 +375,7 @@ def test_whatever_is_planted_nothing_of_it_is_told(terminal, upstream):
     terminal.set(AIMKEEPER_DATABASE_URL="postgresql://ana:db-password-4711@127.0.0.1:1/kept")
     said.append(terminal.run("doctor"))
 
+    secrets |= {"discord-secret-4711", "bot-secret-4711", "hook-4711", "beat-4711"}
     secrets |= {upstream.truth(name).token, "proxy-password-4711", "db-password-4711"}
     told = "".join(ran.out + ran.err for ran in said)
     assert name in told

@@ -35,6 +35,8 @@ async def look(service: Service, sample: Sequence[Session]) -> AsyncIterator[Fin
         yield finding
     for finding in _spool(service):
         yield finding
+    async for finding in _notices(service, has_sessions=bool(sample)):
+        yield finding
     yield await _size(service, sample)
 
 
@@ -98,6 +100,19 @@ def _spool(service: Service) -> Iterator[Finding]:
         )
     else:
         yield warning("spool", f"{waiting} files in the spool wait to be committed: a worker on this machine does it.")
+
+
+async def _notices(service: Service, *, has_sessions: bool) -> AsyncIterator[Finding]:
+    settings, failing = service.settings, [box for box in await service.store.outbox.everything() if box.problem]
+    for box in failing:
+        yield warning(
+            "notices", f"{box.channel} could not be told {box.attempt} times ({box.problem}): `aimkeeper notify test`."
+        )
+    is_set = bool(settings.discord_webhook_url or settings.notify_urls or settings.webhook_url)
+    if has_sessions and not is_set:
+        yield note("notices", "nobody is told when a session ends: DISCORD_WEBHOOK_URL or AIMKEEPER_NOTIFY_URLS.")
+    elif is_set and not failing:
+        yield fine("notices", "there is somebody to tell; `aimkeeper notify test` tries it.")
 
 
 async def _size(service: Service, sample: Sequence[Session]) -> Finding:
