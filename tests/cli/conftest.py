@@ -2,9 +2,12 @@
 
 import asyncio
 import io
+import json
 import os
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +66,21 @@ class Terminal:
         status = main._run()
         told = self._capsys.readouterr()
         return Ran(status, told.out, told.err)
+
+    def examined(self, *arguments: str) -> tuple[int, dict[str, list[tuple[str, str]]], dict[str, str | None]]:
+        """What `doctor` says: its status, (level, sentence) by what was looked at, what AimHarder shows."""
+        ran = self.run("doctor", "--json", *arguments)
+        assert ran.err == ""
+        told = json.loads(ran.out)
+        found: dict[str, list[tuple[str, str]]] = {}
+        for each in told["findings"]:
+            found.setdefault(each["about"], []).append((each["level"], each["told"]))
+        return ran.status, found, told["shown"]
+
+    def tell(self, sql: str) -> list[tuple]:
+        """Write into the embedded database behind everybody's back."""
+        with closing(sqlite3.connect(self.data / "aimkeeper.db")) as database, database:
+            return database.execute(sql).fetchall()
 
     def log_in_output(self) -> str:
         return self.run("login", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n".encode()).out

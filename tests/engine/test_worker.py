@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from aimkeeper.core.errors import StoreUnavailable
+from aimkeeper.core.errors import KeyProblem, StoreUnavailable
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.session import Status
 from aimkeeper.engine.committer import Committer
 from aimkeeper.engine.keeper import FENCE_SECONDS
 from aimkeeper.engine.pace import Pace
 from aimkeeper.simulator import Faults, Rules
+from aimkeeper.store.seal import Key, Sealer
 from aimkeeper.testing import ManualClock
 
 
@@ -256,3 +257,17 @@ async def test_those_who_wait_for_their_turn_stand_in_line():
 
     assert order == [("a", 0), ("b", 1), ("c", 2)]
     assert all(task.done() for task in tasks)
+
+
+async def test_a_process_that_starts_over_without_the_key_that_others_went_over_to_stops(stage):
+    service = await stage.open()
+    worker = service.worker()
+    strange = Sealer([Key.new()]).seal("meta", "seal_check", b"aimkeeper").hex()
+    async with service.store._backend.transaction() as tx:
+        await tx.row("set_meta", key="seal_check", value=strange)
+    await worker._mind_the_keys()  # it enrolled while it was fit to
+
+    service.keeper.rename(service.keeper.owner, "another name")
+
+    with pytest.raises(KeyProblem, match="which is not among"):
+        await worker._mind_the_keys()

@@ -283,3 +283,47 @@ async def test_a_claim_goes_on_as_if_nothing_had_been_sealed_again(house, store,
 
     assert landed.holds
     assert sealed_with(house) == {NEW_ID}
+
+
+async def test_a_key_file_that_is_just_being_moved_about_takes_no_key_away(house):
+    store = await process(house, OLD)
+    [kept] = await house.fleet(store, 1)
+
+    def gone(_sealed):
+        raise KeyProblem("it is gone")
+
+    store.keys._sealers = gone
+    await store.keys.mind()
+
+    assert (await store.get(kept.id)).token == kept.token
+
+
+async def test_a_process_that_does_not_read_the_key_file_again_is_named_after_a_while(house, store, worker):
+    await house.fleet(store, 1)
+    key_file = house.folder / "keys"
+    key_file.write_text(OLD + "\n")
+    other = house.store()
+    other.keys._sealers = lambda sealed: load_sealer(None, key_file, store_is_sealed=sealed)
+    await other.open()
+    house._stack.push_async_callback(other.close)
+    house.opened.append(other)
+    running = asyncio.ensure_future(other.rekeying(key_file).run())
+    house.clock.busy.append(lambda: any(each._backend.pending for each in house.opened))
+
+    with pytest.raises(
+        ConfigError, match=r"a worker \(pid \d+\) lacks key \w{8}, and does not read the key file again"
+    ):
+        await house.clock.finish(running)
+
+    assert len(key_file.read_text().split()) == 2
+    assert sealed_with(house) == {OLD_ID}
+
+
+async def test_values_are_tried_from_anywhere_in_the_store_each_once(house):
+    store = await house.open()
+    await filled(house, store, 8)
+
+    everything, some = await store.keys.sample(100), await store.keys.sample(3)
+
+    assert (everything.by_key, everything.unopened) == ({OLD_ID: 7}, {})
+    assert some.total in (2, 3)  # the wiped one may be among them

@@ -11,6 +11,7 @@ from aimkeeper.settings import Loaded, Settings
 
 _ABOUT = "files"
 LEAST_FREE = 200 * 1024 * 1024  # bytes: below this a busy database may fill the disk within the day
+MOUNTS = Path("/proc/self/mounts")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # File locks do not prove who lives on these, and SQLite is not safe there.
 _OF_OTHER_MACHINES = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
@@ -18,7 +19,10 @@ _OF_OTHER_MACHINES = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"
 
 def look(loaded: Loaded) -> list[Finding]:
     """What is to be said of the files beside the database, and of those that settings stand in."""
-    found = [*_of_the_store(loaded.settings), *_with_settings(loaded)]
+    try:
+        found = [*_of_the_store(loaded.settings), *_with_settings(loaded)]
+    except OSError as error:
+        found = [failed(_ABOUT, f"{error.filename or 'a file'} can't be looked at: {error.strerror}.")]
     return found or [fine(_ABOUT, f"what lies in {loaded.settings.database_path.parent} is for its owner alone.")]
 
 
@@ -64,7 +68,7 @@ def _private(path: Path) -> Iterator[Finding]:
 def _file_system(folder: Path) -> str:
     """The kind of file system that *folder* lies on, where the kernel says so."""
     try:
-        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()]
+        mounts = [line.split()[1:3] for line in MOUNTS.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError):
         return ""
     resolved = folder.resolve()
