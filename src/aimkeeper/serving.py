@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 
 from aimkeeper.core.errors import ConfigError, StoreUnavailable
-from aimkeeper.engine.worker import Worker
+from aimkeeper.engine.worker import TICK_SECONDS, Worker
 from aimkeeper.notify.by_apprise import check
 from aimkeeper.notify.courier import Courier
 from aimkeeper.notify.heartbeat import Heartbeat, beat_every
@@ -181,6 +181,8 @@ async def serving(
     url = ""
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_telling(service, worker, telemetry))
+        if worker is None:
+            await stack.enter_async_context(_minding_the_keys(service))
         if listening is not None:
             access = Access(operator_keys(service.settings), service.settings.cron_secret, terms_of(service.settings))
             app = make_app(service, access, telemetry, worker, health_only=health_only)
@@ -218,6 +220,24 @@ async def serving(
                 await telemetry.minutes.flush()
     for task in tasks:
         task.result()
+
+
+@contextlib.asynccontextmanager
+async def _minding_the_keys(service: Service) -> AsyncIterator[None]:
+    """Go over to another key along with the workers, while the block lasts; a worker does so by itself."""
+
+    async def go_on() -> None:
+        while True:
+            await service.clock.sleep(TICK_SECONDS)
+            with contextlib.suppress(StoreUnavailable):
+                await service.store.keys.mind()
+
+    minding = asyncio.create_task(go_on(), name="keys")
+    try:
+        yield
+    finally:
+        minding.cancel()
+        await asyncio.gather(minding, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

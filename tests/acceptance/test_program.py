@@ -115,3 +115,23 @@ async def test_many_who_come_at_once_are_all_answered(machine, site, http):
     assert {answer.json()["newToken"] for answer in answers} == {site.truths()[0].token}
     assert site.truths()[0].rotations == 1
     assert await server.stop() == 0
+
+
+async def test_a_service_that_only_answers_goes_over_to_a_new_key_too(machine, site, http):
+    name = await machine.log_in()
+    server = await machine.start("serve", "--no-worker", "--port", "0")
+    url = (await server.says(r"Open the page: (http://127\.0\.0\.1:\d+)/"))[1]
+    key = (machine.data / "operator.key").read_text().strip()
+
+    rotated = await machine.run("keys", "rotate")
+    exchanged = await http.post(
+        f"{url}/api/tokenUpdate", json={"fingerprint": site.truth(name).fingerprint, "token": site.truth(name).token}
+    )
+    sealed = await machine.run("doctor", "--json")
+
+    assert (rotated.status, exchanged.status_code) == (0, 200)
+    assert exchanged.json()["newToken"] == site.truth(name).token
+    told = [each["told"] for each in sealed.json()["findings"] if each["about"] == "keys"]
+    assert len(told) == 1, told  # nothing was sealed with the old one any more
+    assert (await http.get(f"{url}/api/sessions", headers={"authorization": f"Bearer {key}"})).status_code == 200
+    assert await server.stop() == 0
