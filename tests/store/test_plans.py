@@ -1,13 +1,18 @@
 """What is asked often takes the short way: its work grows with what is due, not with what is kept."""
 
+import itertools
 import re
 import sqlite3
 from contextlib import closing
 
 import pytest
 
+from aimkeeper.core.session import Status
+from aimkeeper.store.http import ForHttp
 from aimkeeper.store.queries import load
+from aimkeeper.store.seal import Key, Sealer, new_key
 from aimkeeper.store.sqlite import Sqlite
+from aimkeeper.testing import ManualClock
 
 # Tables that stay small, whatever the number of sessions.
 SMALL = {"outbox", "alarms", "owners", "status_counts", "sign_ins", "fleet", "meta", "CONSTANT"}
@@ -159,6 +164,25 @@ def test_the_work_does_not_grow_with_the_sessions_that_are_kept_but_not_meant(co
 
     grown = {name: (before[name], after[name]) for name in QUESTIONS if after[name] > before[name] * 1.5 + 50}
     assert grown == {}
+
+
+@pytest.mark.parametrize("status", [None, Status.ACTIVE], ids=["in any state", "in one state"])
+async def test_a_search_reads_what_it_finds_and_nothing_that_stands_before(tmp_path, status):
+    backend = Sqlite(tmp_path / "aimkeeper.db", inline=True)
+    await backend.open()
+    asked = ForHttp(backend, ManualClock(), lambda: Sealer([Key.parse(new_key())]))
+    reads = []
+    with closing(sqlite3.connect(backend.path, isolation_level=None)) as connection:
+        for start in ("0000001", "0000501"):
+            fill(connection, 20 if not reads else 5000)
+            count = itertools.count()
+            backend._reader.set_progress_handler(lambda count=count: next(count) and None, 1)
+            assert len(await asked.starting(start, None, 8, status)) == 8
+            reads.append(next(count))
+    backend._reader.set_progress_handler(None, 1)
+    await backend.close()
+
+    assert reads[1] <= reads[0] * 1.5
 
 
 def test_a_commit_reads_its_own_row_however_many_there_are(connection):

@@ -48,6 +48,30 @@ async def test_sessions_are_counted_by_where_they_stand_and_the_lowest_slack_is_
     assert told["rates"]["due"] == pytest.approx(2 / (900 * 0.9))
 
 
+async def test_what_is_cheap_to_count_is_counted_for_every_look_and_what_is_dear_once_in_a_while(house):
+    counted = []
+
+    async def count():
+        counted.append(house.clock.monotonic())
+        await house.clock.sleep(seconds)
+        return await standing()
+
+    standing, house.service.standing = house.service.standing, count
+
+    seconds = 0.01
+    await glance(house)
+    await glance(house)
+    cheap = len(counted)
+    seconds = 0.1
+    await glance(house)
+    for _ in range(40):  # two seconds, which is twenty times what it took
+        house.clock.advance(0.05)
+        await glance(house)
+
+    assert cheap == 2
+    assert len(counted) - cheap == 2
+
+
 async def test_what_ended_yesterday_did_not_end_today(house):
     [session] = await house.adopt("ana@example.com")
     await house.service.entry.log_out(session)

@@ -58,11 +58,12 @@ class ForHttp:
 
     async def starting(self, start: str, after: SessionKey | None, limit: int, status: Status | None) -> list[Session]:
         """A keyset page of the sessions whose e-mail begins with *start*, in lower case."""
-        place = {"after_email": after.email if after else "", "after_fingerprint": after.fingerprint if after else ""}
-        between = {"start": start, "beyond": start + _BEYOND, "limit": limit}
+        # No fingerprint is empty, so this comes just before the first of them.
+        email, fingerprint = max((start, ""), (after.email, str(after.fingerprint)) if after else ("", ""))
+        between = {"after_email": email, "after_fingerprint": fingerprint, "beyond": start + _BEYOND, "limit": limit}
         if status is None:
-            return await self._many("sessions_page_starting", **place, **between)
-        return await self._many("sessions_page_starting_by_status", status=status.value, **place, **between)
+            return await self._many("sessions_page_starting", **between)
+        return await self._many("sessions_page_starting_by_status", status=status.value, **between)
 
     async def _many(self, statement: str, **params: object) -> list[Session]:
         async with self._backend.reading() as tx:

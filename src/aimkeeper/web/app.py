@@ -16,6 +16,7 @@ from aimkeeper.web.access import Access
 from aimkeeper.web.bodies import MAX_BODY
 from aimkeeper.web.door import Door
 from aimkeeper.web.limits import Limiter
+from aimkeeper.web.recent import Recent
 
 HEALTH_ROUTES = [health.healthz, health.readyz, health.metrics]
 ROUTES = [
@@ -91,6 +92,7 @@ def make_app(
             "limiter": provide(Limiter(service.store.http.limits, service.clock)),
             "telemetry": provide(telemetry),
             "worker": provide(worker),
+            "recent": provide(Recent(service)),
         },
         exception_handlers={
             AimkeeperError: errors.on_ours,

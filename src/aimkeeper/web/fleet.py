@@ -18,7 +18,7 @@ from aimkeeper.web.acts import note
 from aimkeeper.web.bodies import read_object
 from aimkeeper.web.described import iso, maybe_iso
 from aimkeeper.web.errors import AnyRequest, Refused
-from aimkeeper.web.given import GivenService
+from aimkeeper.web.given import GivenRecent, GivenService
 from aimkeeper.web.sessions import EXAMPLE, PAGE, Limit, find, page_of, read_place
 from aimkeeper.web.told import told
 
@@ -71,11 +71,12 @@ DECIDED = {"success": True, "decided": 1, "remaining": 0}
     summary="The fleet at a glance",
     **told(Role.OPERATOR, Role.PAGE, answer=shapes_fleet.Fleet, example=AT_A_GLANCE),
 )
-async def status(request: AnyRequest, service: GivenService) -> Response[dict[str, Any]]:
+async def status(request: AnyRequest, service: GivenService, recent: GivenRecent) -> Response[dict[str, Any]]:
     """From kept counters and short looks; `csrf_token` is what the page sends along with its writes."""
     caller: Caller = request.user
     now = service.store.now()
-    standing, capacity = await service.standing(), await service.capacity()
+    standing = await recent.standing()
+    capacity = await service.capacity(standing)
     fleet = await service.keeper.breaker.look()
     lowest = standing.next_deadline_at
     return Response(

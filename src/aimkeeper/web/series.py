@@ -12,11 +12,12 @@ from aimkeeper.core.policy import AT_RISK_AFTER
 from aimkeeper.core.spread import Percentiles, Spread
 from aimkeeper.service import Service
 from aimkeeper.store.board import SAMPLE
+from aimkeeper.store.standing import Standing
 from aimkeeper.telemetry.minutes import LATE, TOOK
 from aimkeeper.web import shapes_fleet
 from aimkeeper.web.access import Role
 from aimkeeper.web.described import iso
-from aimkeeper.web.given import GivenService
+from aimkeeper.web.given import GivenRecent, GivenService
 from aimkeeper.web.told import told
 
 # A day at most, in slots of so many minutes that a chart has fewer than a hundred.
@@ -58,7 +59,7 @@ EXAMPLE = {
     summary="What the charts show",
     **told(Role.OPERATOR, Role.PAGE, answer=shapes_fleet.Series, example=EXAMPLE),
 )
-async def series(service: GivenService, minutes: Minutes = 60) -> Response[dict[str, Any]]:
+async def series(service: GivenService, recent: GivenRecent, minutes: Minutes = 60) -> Response[dict[str, Any]]:
     """
     Exchanges by the minute, over the last so many, and the slack of living sessions.
 
@@ -77,7 +78,7 @@ async def series(service: GivenService, minutes: Minutes = 60) -> Response[dict[
             "now": iso(now),
             "step_seconds": step * 60,
             "slots": [_slot(slot, step, slots.get(slot, {})) for slot in range(first, last + 1)],
-            "slack": await _slack(service, now),
+            "slack": await _slack(service, await recent.standing(), now),
         }
     )
 
@@ -97,8 +98,7 @@ def _told(found: Percentiles | None) -> dict[str, float] | None:
     return {"p50": found.p50, "p95": found.p95, "p99": found.p99} if found else None
 
 
-async def _slack(service: Service, now: datetime) -> dict[str, Any]:
-    standing = await service.standing()
+async def _slack(service: Service, standing: Standing, now: datetime) -> dict[str, Any]:
     # The rows of ended sessions lie among the others: a run of rows is to hold enough that live.
     start = service.keeper.new_id() if standing.total > SAMPLE else None
     deadlines = await service.store.http.board.sample_deadlines(start)

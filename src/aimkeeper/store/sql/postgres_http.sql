@@ -59,15 +59,16 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 0;
 SELECT {session} FROM public.auth_sessions WHERE account_key = :account_key ORDER BY fingerprint LIMIT :limit;
 
 -- name: sessions_page_starting
--- Keyset page of the sessions whose e-mail begins so.
+-- Keyset page of the sessions whose e-mail begins so: from the beginning on, or from where the page before ended. One
+-- lower bound, for of two the database may take the wrong one, and read all that stands before.
 SELECT {session} FROM public.auth_sessions
- WHERE (user_email, fingerprint) > (:after_email, :after_fingerprint) AND user_email >= :start AND user_email < :beyond
+ WHERE (user_email, fingerprint) > (:after_email, :after_fingerprint) AND user_email < :beyond
  ORDER BY user_email, fingerprint LIMIT :limit;
 
 -- name: sessions_page_starting_by_status
 SELECT {session} FROM public.auth_sessions
  WHERE status = :status AND (user_email, fingerprint) > (:after_email, :after_fingerprint)
-   AND user_email >= :start AND user_email < :beyond
+   AND user_email < :beyond
  ORDER BY user_email, fingerprint LIMIT :limit;
 
 -- name: count_ends_since
