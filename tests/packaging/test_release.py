@@ -102,6 +102,16 @@ def test_the_sdist_holds_everything_that_is_in_the_repository(built):
     assert missing == set()
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only the repository knows what it leaves out")
+@pytest.mark.parametrize(
+    "name", [".env", "aimkeeper.toml", "data/secret.key", "operator.key", "aimkeeper.db", "aimkeeper.db-spool/a.spool"]
+)
+def test_what_somebody_has_who_runs_it_from_here_is_never_released(name):
+    ignored = subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False)
+
+    assert ignored.returncode == 0
+
+
 @pytest.mark.slow
 def test_the_wheel_built_of_the_sdist_holds_the_whole_package_and_nothing_else(built):
     package = ROOT / "src"
