@@ -117,6 +117,27 @@ async def test_a_group_whose_answer_was_lost_is_one_success_when_it_is_tried_aga
     assert await store.tallies(store.now()) == {"rotated": 5}
 
 
+async def test_a_rotation_whose_answer_was_lost_is_no_spare_when_another_worker_has_gone_on_from_it(
+    house, store, worker, deaf
+):
+    [session] = await house.fleet(store, 1)
+    change = house.rotation(await store.claim_one(worker, session.id))
+    await store.owners.beat()
+    deaf("COMMIT")
+    with pytest.raises(StoreUnavailable):
+        await store.commit([change])
+    other = await house.open()
+    next_claim = await other.claim_one(await other.owners.enrol("w", "worker"), session.id)
+    [gone_on] = await other.commit([house.rotation(next_claim)])
+
+    [result] = await store.commit([change])
+
+    now_kept = await store.get(session.id)
+    assert (result.fate, result.events, now_kept.spares) == (Fate.COMMITTED, (), 0)
+    assert (now_kept.generation, now_kept.token) == (3, gone_on.session.token)
+    assert await store.tallies(store.now()) == {"rotated": 2}
+
+
 async def test_a_group_that_was_broken_off_before_its_end_left_nothing(house, store, worker, deaf):
     [session] = await house.fleet(store, 1)
     change = house.rotation(await store.claim_one(worker, session.id))
@@ -150,9 +171,11 @@ class Rotating:
         while not self.stopping:
             now = self.store.now()
             claims = await self.insist(self.store.claim_due, self.owner, 5, until=now)
-            for result in await self.insist(self.store.commit, [self.rotation(claim, now) for claim in claims]):
+            changes = [self.rotation(claim, now) for claim in claims]
+            for change, result in zip(changes, await self.insist(self.store.commit, changes), strict=True):
                 assert result.fate is Fate.COMMITTED
-                self.landed.setdefault(result.session.id, []).append(result.session.token)
+                known = self.landed[change.after.id]
+                assert known.setdefault(change.after.generation, change.after.token) == change.after.token
             await asyncio.sleep(0)
 
     def rotation(self, claim, now):
@@ -170,8 +193,9 @@ class Rotating:
 
 @pytest.mark.slow
 async def test_tokens_outlive_a_database_that_is_restarted_again_and_again(house, eight, postgres):
-    store, landed = eight[0][0], {}
+    store = eight[0][0]
     kept = await house.fleet(store, 80)
+    landed = {session.id: {session.generation: session.token} for session in kept}
     workers = [Rotating(house, each, owner, landed) for each, owner in eight]
     running = [asyncio.create_task(worker.run()) for worker in workers]
 
@@ -184,11 +208,11 @@ async def test_tokens_outlive_a_database_that_is_restarted_again_and_again(house
         worker.stopping = True
     await asyncio.gather(*running)
 
-    assert sum(len(tokens) for tokens in landed.values()) > 80
+    assert sum(len(tokens) for tokens in landed.values()) > 2 * 80
     for session in kept:
         now_kept = await store.get(session.id)
-        tokens = [session.token, *landed.get(session.id, [])]
-        assert (now_kept.generation, now_kept.token, now_kept.spares) == (len(tokens), tokens[-1], 0)
+        tokens = landed[session.id]
+        assert (now_kept.generation, now_kept.token, now_kept.spares) == (len(tokens), tokens[len(tokens)], 0)
 
 
 # ------------------------------------------------------------ lines

@@ -126,10 +126,11 @@ class GroupCommit:
             return await self._touch(change, current)
         assert claim is not None
         rotated = change.kind is Kind.ROTATION
-        if rotated:
-            arrived = last_rotation_id == claim.claim_id and current.secrets.token == change.edit.token
+        if rotated and last_rotation_id == claim.claim_id:
+            arrived = current.secrets.token == change.edit.token
         else:
-            arrived = change.turn in current.ring
+            # Someone may have gone on from it since. Its token is spent by now: as a spare it would be presented again.
+            arrived = change.turn is not None and change.turn in current.ring
         if arrived:
             return Result(Fate.COMMITTED, current)  # an earlier try did arrive, though its answer did not
         held = change.before.generation == current.generation
