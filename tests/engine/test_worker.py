@@ -149,8 +149,9 @@ async def test_a_fault_nobody_foresaw_leaves_the_session_in_doubt_not_claimed(st
     monkeypatch.setattr(service.upstream, "rotate", broken)
     async with stage.working(service):
         await stage.clock.run(1)
-        monkeypatch.undo()
+        # Before the bug is mended: on a busy machine the next try may be under way while we look.
         held = await service.store.get(session.id)
+        monkeypatch.undo()
         await stage.clock.run(5)
 
     assert (held.status, held.owner) == (Status.IN_DOUBT, None)
