@@ -91,11 +91,15 @@ async def test_a_lost_connection_is_said_with_the_time_of_what_is_shown_and_come
 
 async def test_without_a_stream_it_looks_by_itself_and_says_so(office):
     page = await (await office.browser()).new_page()
+    await page.clock.install()
     await page.route("**/api/events?after=*", lambda route: route.fulfill(status=503, body="{}"))
     await page.goto(office.url)
+    await page.locator("#none").wait_for()
+    await page.clock.fast_forward(5000)
     await page.wait_for_selector("#live[data-state=polling]")
 
     await office.keep("ana@example.com")
+    await page.clock.fast_forward(5000)
 
     await page.locator("#sessions a", has_text="ana@example.com").wait_for()
 
@@ -104,6 +108,7 @@ async def test_whoever_s_cookie_has_run_out_is_shown_the_way_in(office):
     page = await office.open()
 
     await page.context.clear_cookies()
+    await page.locator("#q").fill("ana")
 
     await page.locator("label[for=key]").wait_for()
 
