@@ -126,11 +126,10 @@ class GroupCommit:
             return await self._touch(change, current)
         assert claim is not None
         rotated = change.kind is Kind.ROTATION
-        if rotated and last_rotation_id == claim.claim_id:
-            arrived = current.secrets.token == change.edit.token
+        if rotated:
+            arrived = last_rotation_id == claim.claim_id and current.secrets.token == change.edit.token
         else:
-            # Someone may have gone on from it since. Its token is spent by now: as a spare it would be presented again.
-            arrived = change.turn is not None and change.turn in current.ring
+            arrived = change.turn in current.ring
         if arrived:
             return Result(Fate.COMMITTED, current)  # an earlier try did arrive, though its answer did not
         held = change.before.generation == current.generation
@@ -169,6 +168,9 @@ class GroupCommit:
         wiped = current.secrets.token is None
         if token is None or wiped or token == current.secrets.token:
             return Result(Fate.SUPERSEDED, current)
+        if any(turn.what == "rotated" and turn.token == token.mark() for turn in current.ring):
+            # An earlier try did arrive, and someone has gone on from it since: its token is spent, and of no use.
+            return Result(Fate.COMMITTED, current)
         # Named after what brought it, so that one that arrives twice is kept once.
         spare_id = f"{claim.claim_id}.{token.mark()}"
         kept = await self.put_aside(spare_id, current, token, generation=change.before.generation)
