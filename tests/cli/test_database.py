@@ -59,9 +59,11 @@ def test_a_restored_database_says_so_wherever_somebody_looks_until_it_is_taken_o
     shutil.copyfile(terminal.folder / "saved.db", terminal.data / "aimkeeper.db")
     spent = upstream.sim.totals.requests.total()
 
+    looked = terminal.run("db", "status")
     status, rotated, resumed = terminal.run("status"), terminal.run("rotate", name), terminal.run("resume")
     assert (status.status, rotated.status, resumed.status) == (1, 4, 2)
-    for told in (status.out, rotated.err, resumed.complaint):
+    assert (looked.status, terminal.run("db", "status").out) == (1, looked.out)
+    for told in (looked.out.lower(), status.out, rotated.err, resumed.complaint):
         assert "this database was restored or copied" in told
         assert "`aimkeeper db take-over`" in told
     assert upstream.sim.totals.requests.total() == spent
@@ -70,6 +72,7 @@ def test_a_restored_database_says_so_wherever_somebody_looks_until_it_is_taken_o
     assert taken.status == 0
     assert taken.out.startswith(f"Taken over: 1 session in {terminal.data / 'aimkeeper.db'}. Make sure that no other")
     assert "Upstream   as usual" in terminal.run("status").out
+    assert terminal.run("db", "status").status == 0
 
 
 def test_who_takes_over_what_is_his_already_is_told_so(terminal):
@@ -130,9 +133,10 @@ def test_copy_moves_everything_and_the_old_one_spends_nothing_more(terminal, ups
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.startswith("Moved: 1 session, 0 spare tokens, ")
     assert f"AIMKEEPER_SECRET_KEYS_FILE   a copy of {terminal.data / 'secret.key'}\n" in ran.out
-    for refused in (terminal.run("rotate", name), terminal.run("serve", "--port", "0"), terminal.run("worker")):
-        assert refused.status in (2, 4)
-        assert "moved to the database " in refused.err
+    commands = ("rotate", name), ("serve", "--port", "0"), ("worker",), ("db", "status")
+    for refused in (terminal.run(*command) for command in commands):
+        assert refused.status in (1, 2, 4)
+        assert "moved to the database " in refused.err + refused.out
     assert upstream.sim.totals.requests.total() == sent
     assert terminal.run("db", "copy", "--to", database.url).out.startswith(ran.out)
 

@@ -22,7 +22,7 @@ def db_upgrade() -> None:
     say(f"{do(work)} is up to date.")
 
 
-@db.command("status", help="Where sessions are stored, and which schema the database has.")
+@db.command("status", help="Where sessions are stored, and whether all is well there.")
 def db_status(as_json: AsJson = False) -> None:
     import asyncio
 
@@ -32,7 +32,8 @@ def db_status(as_json: AsJson = False) -> None:
     async def look() -> dict[str, Any]:
         store = store_of(settings(), the_world())
         have, know = await store.schema()
-        return {"store": str(store), "schema": have, "newest_schema": know, "up_to_date": have == know}
+        bar = await store.bar() if have == know else None
+        return {"store": str(store), "schema": have, "newest_schema": know, "up_to_date": have == know, "bar": bar}
 
     told = asyncio.run(look())
     if as_json:
@@ -40,7 +41,9 @@ def db_status(as_json: AsJson = False) -> None:
     else:
         state = "up to date" if told["up_to_date"] else "run `aimkeeper db upgrade`"
         say(f"{told['store']}: schema {told['schema']} of {told['newest_schema']}, {state}.")
-    raise typer.Exit(0 if told["up_to_date"] else 1)
+        if told["bar"]:
+            say(f"{told['bar'][0].upper()}{told['bar'][1:]}")
+    raise typer.Exit(0 if told["up_to_date"] and not told["bar"] else 1)
 
 
 def print_settings(as_json: AsJson = False) -> None:

@@ -159,6 +159,11 @@ class Owners(ABC):
         await tx.row("mark_copied", now=rows.micros(now))
         await tx.row("insert_event", **event_params(Event(kind=EventKind.STORE_COPIED, at=now)))
 
+    async def is_strange(self) -> bool:
+        """Whether one who entered now would find a restored or copied database; nothing is written."""
+        async with self._backend.transaction() as tx:
+            return not await self._is_lived_in(tx) and await self._backend.home.is_strange(tx)
+
     async def _is_lived_in(self, tx: Transaction) -> bool:  # noqa: ARG002 (where locks tell, they are asked)
         """Whether others who came before us keep it at this moment: then it is the one, whatever we make of it."""
         return False

@@ -99,6 +99,17 @@ class Store:
         """The database's schema and the newest one known, without changing anything."""
         return await self._backend.schema()
 
+    async def bar(self) -> str | None:
+        """What keeps this database, of the newest schema, from spending its tokens; looked at without entering it."""
+        await self._backend.open()
+        try:
+            fleet = await self.fleet.read()
+            if fleet.bar is None and await self.owners.is_strange():
+                fleet = replace(fleet, copied_at=self.now())
+            return fleet.bar
+        finally:
+            await self._backend.close()
+
     def now(self) -> datetime:
         """The store's time: on one machine, the machine's; on a shared database, the database's."""
         return self._clock.now()
