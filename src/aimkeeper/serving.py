@@ -182,7 +182,7 @@ async def serving(
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_telling(service, worker, telemetry))
         if worker is None:
-            await stack.enter_async_context(_minding_the_keys(service))
+            await stack.enter_async_context(_keeping_up(service))
         if listening is not None:
             access = Access(operator_keys(service.settings), service.settings.cron_secret, terms_of(service.settings))
             app = make_app(service, access, telemetry, worker, health_only=health_only)
@@ -223,21 +223,23 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def _minding_the_keys(service: Service) -> AsyncIterator[None]:
-    """Go over to another key along with the workers, while the block lasts; a worker does so by itself."""
+async def _keeping_up(service: Service) -> AsyncIterator[None]:
+    """What a worker does by itself, while the block lasts: go over to another key; commit what lies in the spool."""
 
     async def go_on() -> None:
         while True:
             await service.clock.sleep(TICK_SECONDS)
             with contextlib.suppress(StoreUnavailable):
                 await service.store.keys.mind()
+                # Who answers rotates for its callers too, and may have been killed while the store was away.
+                await service.store.replay_spool(service.policy, service.keeper.new_id)
 
-    minding = asyncio.create_task(go_on(), name="keys")
+    keeping_up = asyncio.create_task(go_on(), name="keeping up")
     try:
         yield
     finally:
-        minding.cancel()
-        await asyncio.gather(minding, return_exceptions=True)
+        keeping_up.cancel()
+        await asyncio.gather(keeping_up, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

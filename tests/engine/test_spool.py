@@ -1,5 +1,6 @@
 """A fresh token that an unreachable store could not take lies sealed on the disk, and is committed first."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from aimkeeper.core.errors import StoreUnavailable
 from aimkeeper.core.session import Status
 from aimkeeper.engine.committer import LAST_PATIENCE, PATIENCE
+from aimkeeper.serving import serving
 from aimkeeper.simulator import Faults, Rules
 
 
@@ -64,6 +66,22 @@ async def test_who_must_stop_while_the_store_is_away_leaves_the_token_behind_and
     assert kept.status is Status.ACTIVE
     assert files(second) == []
     assert stage.truth(session).reuse == 0
+
+
+async def test_where_no_worker_runs_the_process_that_answers_commits_what_was_left_behind(stage, away):
+    first = await stage.open()
+    [session] = await stage.adopt(first)
+    async with stage.working(first) as worker:
+        away(first, "commit")
+        await stage.clock.run(3)
+        worker.stop()
+    first.store.owners._locks.abandon(first.keeper.owner)
+
+    second = await stage.open()
+    async with serving(second, None, with_worker=False, stopping=asyncio.Event()):
+        await stage.clock.run(3)
+
+    assert (files(second), (await second.store.get(session.id)).token.text) == ([], stage.truth(session).token)
 
 
 async def test_the_spool_holds_no_secret_that_a_reader_could_use(stage, service, away):
