@@ -182,17 +182,17 @@ async def stack():
 
 @pytest.fixture
 async def site(stack) -> Site:
-    sim = Simulator(Rules(idle_life=6, old_token="strict"), clock=SystemClock())
+    sim = Simulator(Rules(idle_life=60, old_token="strict"), clock=SystemClock())
     sim.add_account(EMAIL, PASSWORD)
     return Site(sim, await stack.enter_async_context(running(sim)))
 
 
 @pytest.fixture
 async def machine(tmp_path, site):
-    """A machine whose aimkeeper believes in short lives: rotated every second, dead after six."""
+    """A machine whose aimkeeper believes in short lives: rotated every second, dead after a minute."""
     here = Machine(tmp_path)
     here.set(AIMHARDER_URL=site.url, AIMHARDER_LOGIN_URL=site.url)
-    here.set(AIMKEEPER_REFRESH_EVERY="1s", AIMKEEPER_IDLE_TIMEOUT="6s")
+    here.set(AIMKEEPER_REFRESH_EVERY="1s", AIMKEEPER_IDLE_TIMEOUT="60s")
     yield here
     await here.close()
 

@@ -69,7 +69,7 @@ async def test_a_caller_whose_rotation_is_in_flight_gets_his_answer_though_it_is
 
 
 async def test_killed_in_mid_flight_whoever_starts_next_goes_on_and_nothing_is_lost(machine, site):
-    site.sim.rules = Rules(idle_life=6, old_token="grace", grace=30)
+    site.sim.rules = Rules(idle_life=60, old_token="grace", grace=30)
     name = await machine.log_in()
     for _ in range(2):
         site.sim.faults = Faults(latency=0.3)
@@ -125,7 +125,7 @@ async def test_two_workers_on_one_file_share_the_work_and_never_a_token(machine,
 
 
 async def test_when_one_of_two_workers_is_killed_the_other_keeps_them_all(machine, site):
-    site.sim.rules = Rules(idle_life=6, old_token="grace", grace=30)
+    site.sim.rules = Rules(idle_life=60, old_token="grace", grace=30)
     site.sim.faults = Faults(latency=0.05)
     await machine.run("adopt", "-", stdin=site.grants(10))
     doomed, other = [await machine.start("worker", "--name", name) for name in ("doomed", "other")]
