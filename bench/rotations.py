@@ -29,7 +29,7 @@ Cell = dict[str, Any]
 
 
 async def main(rounds: int, seconds: float) -> None:
-    cluster = await asyncio.to_thread(_cluster)
+    cluster = await asyncio.to_thread(pinned_cluster)
     try:
         with free_upstream() as upstream, tempfile.TemporaryDirectory(prefix="aimkeeper-bench-") as name:
             database = await fresh(cluster, "bench")
@@ -49,7 +49,7 @@ async def main(rounds: int, seconds: float) -> None:
     print(_table(result))
 
 
-def _cluster() -> Cluster:
+def pinned_cluster() -> Cluster:
     cluster = Cluster("shared_buffers = 512MB\nmax_wal_size = 4GB\n")
     cluster.start()
     for process in server_processes(cluster):
@@ -66,14 +66,14 @@ def server_processes(cluster: Cluster) -> list[int]:
 
 def run_bare(url: str, seconds: float) -> Posts:
     arguments = [url, str(CONCURRENCY), str(seconds), "0"]
-    return msgspec.json.decode(_run("bench.bare", *arguments), type=Posts)
+    return msgspec.json.decode(run_here("bench.bare", *arguments), type=Posts)
 
 
 def run_worker(order: Order) -> Told:
-    return msgspec.json.decode(_run("bench.worker_here", msgspec.json.encode(order).decode()), type=Told)
+    return msgspec.json.decode(run_here("bench.worker_here", msgspec.json.encode(order).decode()), type=Told)
 
 
-def _run(module: str, *arguments: str) -> str:
+def run_here(module: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False, timeout=120
     )

@@ -86,7 +86,7 @@ def free_upstream(core: int | None = 1) -> Iterator[Upstream]:
         process = subprocess.Popen([*pinned, shutil.which("nginx") or "/usr/sbin/nginx", "-c", file, "-p", folder])
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_for(url)
+            wait_for(url)
             yield Upstream(url, f"https://localhost:{tls_port}", folder / "authority.pem")
         finally:
             process.terminate()
@@ -107,8 +107,8 @@ def _certificates(folder: Path) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def _wait_for(url: str) -> None:
-    for _ in range(400):
+def wait_for(url: str) -> None:
+    for _ in range(3000):
         with contextlib.suppress(URLError, OSError), urlopen(url) as answer:  # noqa: S310 (our own)
             answer.read()
             return

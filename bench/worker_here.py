@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from aimkeeper.core.session import Turn
 from aimkeeper.service import Service, open_service
 from aimkeeper.serving import rarely_look_for_circles
 from aimkeeper.settings import Settings
@@ -29,7 +30,8 @@ class Order(msgspec.Struct, kw_only=True):
 
     Attributes:
         database: Its URL; "" = SQLite in `folder`.
-        sessions: So many are stored before, due at once; 0 = they are there.
+        sessions: So many are stored before; 0 = they are there.
+        steady: They come due as in the middle of a day, not all at once.
         warm, seconds: How long to run before the window and inside it.
         core: Where this process may run; -1 = anywhere.
     """
@@ -38,6 +40,7 @@ class Order(msgspec.Struct, kw_only=True):
     folder: str
     database: str = ""
     sessions: int = 0
+    steady: bool = False
     warm: float = 1.0
     seconds: float = 4.0
     concurrency: int = 256
@@ -51,6 +54,9 @@ class Told(msgspec.Struct, kw_only=True):
     What was done in the window. Seconds; `cpu` is the process's, all threads.
 
     Attributes:
+        exposure: From an answer to the durable commit of its token: median, 99th percentile, greatest.
+        on_the_way: From the sending of the old token to the durable commit of the new one, the same.
+        lateness: From when a session was due to its claim, the same.
         peak_mb: The most memory it ever held, in megabytes.
     """
 
@@ -61,6 +67,7 @@ class Told(msgspec.Struct, kw_only=True):
     groups: int
     claims: int
     exposure: list[float]
+    on_the_way: list[float]
     lateness: list[float]
     peak_mb: float
 
@@ -77,13 +84,15 @@ class Counted:
     """Hears what a service does, beside its telemetry."""
 
     def __init__(self, service: Service) -> None:
+        self._now = service.store.now
         self.exposure: list[float] = []
+        self.on_the_way: list[float] = []
         self.lateness: list[float] = []
         self.groups = self.claims = self.rotations = self.others = 0
         self._count_groups = service.keeper.committer.wrote
         keeper, exposed = service.keeper, service.keeper.committer.exposed
         keeper.hearers.lateness.append(self.lateness.append)
-        keeper.hearers.turns.append(lambda turn: self._turn(turn.what))
+        keeper.hearers.turns.append(self._turn)
         keeper.committer.wrote = self._wrote
         keeper.committer.exposed = lambda seconds: (exposed(seconds), self.exposure.append(seconds))[0]
 
@@ -91,14 +100,16 @@ class Counted:
         self.groups += 1
         self._count_groups(seconds)
 
-    def _turn(self, what: str) -> None:
-        if what == "rotated":
+    def _turn(self, turn: Turn) -> None:
+        if turn.what == "rotated":
             self.rotations += 1
+            self.on_the_way.append(self._now().timestamp() - turn.at + turn.took_ms / 1000)
         else:
             self.others += 1
 
     def start_over(self) -> None:
         self.exposure.clear()
+        self.on_the_way.clear()
         self.lateness.clear()
         self.groups = self.claims = self.rotations = self.others = 0
 
@@ -120,7 +131,8 @@ def settings(order: Order) -> Settings:
 async def work(order: Order) -> Told:
     async with open_service(settings(order), role="worker", name="bench") as service:
         if order.sessions:
-            await fill(service, order.sessions)
+            spread = service.policy.refresh_every if order.steady else timedelta(0)
+            await fill(service, order.sessions, spread=spread)
         telemetry, worker = Telemetry(service), service.worker("bench")
         telemetry.watch(worker)
         counted = Counted(service)
@@ -138,6 +150,7 @@ async def work(order: Order) -> Told:
             groups=counted.groups,
             claims=counted.claims,
             exposure=_quantiles(counted.exposure),
+            on_the_way=_quantiles(counted.on_the_way),
             lateness=_quantiles(counted.lateness),
             peak_mb=_peak_mb(),
         )
