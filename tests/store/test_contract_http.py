@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from aimkeeper.core.errors import StoreUnavailable
+from aimkeeper.core.errors import SessionEnded, StoreUnavailable
 from aimkeeper.core.events import Event, EventKind
 from aimkeeper.core.session import Cause, Status
 from aimkeeper.store.feed import Place
@@ -55,6 +55,17 @@ async def test_a_ticket_of_one_kind_is_none_of_the_other(house, store):
 
     assert await store.http.bots.session_of(member) is None
     assert await store.http.members.session_of(bot) is None
+
+
+@pytest.mark.parametrize("gone", ["ended", "forgotten"])
+async def test_for_a_session_that_is_gone_no_ticket_is_issued_for_it_would_open_the_next(house, store, gone):
+    [session] = await house.fleet(store, 1)
+    await store.end(session.id, Cause.LOGGED_OUT_HERE, store.now() + HOUR)
+    if gone == "forgotten":
+        await store.forget(session.id)
+
+    with pytest.raises(SessionEnded, match="log in again"):
+        await store.http.bots.issue(session.id, HOUR)
 
 
 async def test_a_ticket_that_is_revoked_opens_nothing_and_the_others_still_do(house, store):

@@ -5,6 +5,8 @@ import secrets
 from datetime import timedelta
 
 from aimkeeper.clock import Clock
+from aimkeeper.core.errors import SessionEnded
+from aimkeeper.core.session import Status
 from aimkeeper.store import rows
 from aimkeeper.store.backend import Backend
 
@@ -29,10 +31,18 @@ class Tickets:
         self._prefix = prefix
 
     async def issue(self, session_id: str, lifetime: timedelta) -> str:
-        """A fresh secret of 256 random bits, good for *session_id* until *lifetime* is over or it is revoked."""
+        """
+        A fresh secret of 256 random bits, good for *session_id* until *lifetime* is over or it is revoked.
+
+        Raises:
+            SessionEnded: It ended meanwhile; what was issued after that would open the next one.
+        """
         secret = self._prefix + secrets.token_urlsafe(SECRET_BYTES)
         now = self._clock.now()
         async with self._backend.transaction() as tx:
+            row = await tx.row("lock_by_id", id=session_id)
+            if row is None or rows.session_without_secrets(row).status is Status.ENDED:
+                raise SessionEnded("the session has just ended: log in again.")
             await tx.row(
                 "insert_ticket",
                 hash=self._hash(secret),
