@@ -13,6 +13,7 @@ from typing import NamedTuple
 from aimkeeper.core.events import Event
 from aimkeeper.store.backend import Backend
 from aimkeeper.store.commits import event_from, event_params
+from aimkeeper.store.lots import Lots
 
 
 class Place(NamedTuple):
@@ -50,6 +51,7 @@ class Feed:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._lots: Lots[Event, None] = Lots(self._carry, "records")
 
     async def after(self, place: Place, limit: int) -> list[tuple[Place, Event]]:
         """Up to *limit* events after *place*, the earliest first."""
@@ -69,7 +71,20 @@ class Feed:
             row = await tx.row("feed_end")
         return Place(*row) if row else Place(0, 0)
 
+    async def record(self, fact: Event) -> None:
+        """
+        Write one fact; many that come at once are written in one transaction.
+
+        Raises:
+            StoreUnavailable: It can't be written.
+        """
+        await self._lots.bring(fact)
+
     async def append(self, facts: Sequence[Event]) -> None:
         """Write *facts* in one transaction."""
         async with self._backend.transaction() as tx:
             await tx.each("insert_event", [event_params(fact) for fact in facts])
+
+    async def _carry(self, facts: list[Event]) -> list[None]:
+        await self.append(facts)
+        return [None] * len(facts)

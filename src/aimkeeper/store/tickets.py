@@ -9,6 +9,7 @@ from aimkeeper.core.errors import SessionEnded
 from aimkeeper.core.session import Status
 from aimkeeper.store import rows
 from aimkeeper.store.backend import Backend
+from aimkeeper.store.trips import Trips
 
 SECRET_BYTES = 32
 # So many of a kind for one session: whoever signs in again and again leaves no heap behind.
@@ -29,6 +30,7 @@ class Tickets:
         self._clock = clock
         self._kind = kind
         self._prefix = prefix
+        self._by_hash = Trips(backend, "ticket", "hash", lambda: {"kind": kind, "now": rows.micros(clock.now())})
 
     async def issue(self, session_id: str, lifetime: timedelta) -> str:
         """
@@ -57,10 +59,8 @@ class Tickets:
         return secret
 
     async def session_of(self, secret: str) -> str | None:
-        """The session it opens; None when it is unknown, revoked or too old."""
-        async with self._backend.reading() as tx:
-            now = rows.micros(self._clock.now())
-            row = await tx.row("ticket", hash=self._hash(secret), kind=self._kind, now=now)
+        """The session it opens; None when it is unknown, revoked or too old. Many who ask at once share a trip."""
+        row = await self._by_hash.row(self._hash(secret))
         return row[0] if row else None
 
     async def revoke(self, secret: str) -> None:

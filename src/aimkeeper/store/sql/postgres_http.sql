@@ -5,7 +5,8 @@ INSERT INTO aimkeeper.tickets (hash, kind, session_id, created_at, expires_at)
 VALUES (:hash, :kind, :session_id, :now, :expires_at);
 
 -- name: ticket
-SELECT session_id FROM aimkeeper.tickets WHERE hash = :hash AND kind = :kind AND expires_at > :now;
+-- many: hash text, kind text, now timestamptz
+SELECT given.n, session_id FROM {given} JOIN aimkeeper.tickets ON hash = :hash AND kind = :kind AND expires_at > :now;
 
 -- name: delete_ticket
 DELETE FROM aimkeeper.tickets WHERE hash = :hash AND kind = :kind;
