@@ -31,14 +31,16 @@ def described() -> dict[str, str]:
 
 
 def cpu_seconds(pid: int, *, and_children: bool = False) -> float:
-    """Processor time of one process, in seconds; with those of its children that run."""
+    """Processor time of one process, in seconds; with those of its children, that run or have ended."""
     total = 0.0
     for one in (pid, *(_children(pid) if and_children else ())):
         try:
             fields = Path(f"/proc/{one}/stat").read_text("ascii").rpartition(")")[2].split()
         except OSError:
             continue
-        total += (int(fields[11]) + int(fields[12])) / _TICKS
+        # Its own, then what children left behind that have ended.
+        spent = fields[11:15] if and_children else fields[11:13]
+        total += sum(map(int, spent)) / _TICKS
     return total
 
 

@@ -49,8 +49,9 @@ async def main(rounds: int, seconds: float) -> None:
     print(_table(result))
 
 
-def pinned_cluster() -> Cluster:
-    cluster = Cluster("shared_buffers = 512MB\nmax_wal_size = 4GB\n")
+def pinned_cluster(settings: str = "shared_buffers = 512MB\nmax_wal_size = 4GB\n") -> Cluster:
+    """A PostgreSQL on core 1."""
+    cluster = Cluster(settings)
     cluster.start()
     for process in server_processes(cluster):
         subprocess.run(["taskset", "-a", "-c", "-p", "1", str(process)], check=True, capture_output=True)

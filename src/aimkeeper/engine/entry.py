@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOCKOUT = timedelta(minutes=15)
 # Who logs in over a public page waits at most so many seconds for those before him.
 LONGEST_LINE = 10.0
+# So many are adopted by one commit.
+GROUP = 500
 # Events of sessions whose rows are gone: all there are.
 SINCE_EVER, MOST_ENDS = datetime.fromtimestamp(0, UTC), 1_000_000
 
@@ -107,9 +109,14 @@ class Entry:
         # Spread over the time the fleet's pace needs for them, so that the first rotations make no herd.
         spread = min(timedelta(seconds=len(adoptions) / self._keeper.pace.rate), self._keeper.policy.refresh_every)
         fates: list[Session | AlreadyKept | ConfigError] = []
-        for adoption in adoptions:
-            delay = spread * self._keeper.dice.random() if len(adoptions) > 1 else timedelta(0)
-            fates.append(await self._adopt(adoption, delay, replacing=replacing))
+        for first in range(0, len(adoptions), GROUP):
+            group = adoptions[first : first + GROUP]
+            drafts = [self._draft(adoption, spread if len(adoptions) > 1 else timedelta(0)) for adoption in group]
+            stored = await self._store.arrivals.put_new(drafts) if len(drafts) > 1 else [False]
+            for adoption, (session, fact), is_new in zip(group, drafts, stored, strict=True):
+                if is_new:
+                    self._keeper.hearers.tell(fact)
+                fates.append(session if is_new else await self._adopt(adoption, session, fact, replacing=replacing))
         return fates
 
     async def log_out(self, session: Session, *, upstream: bool = False) -> Session | None:
@@ -222,16 +229,11 @@ class Entry:
         known = await self._store.by_pair(key)
         return password if known and known.secrets.password == password else None
 
-    async def _adopt(
-        self, adoption: Adoption, delay: timedelta, *, replacing: bool
-    ) -> Session | AlreadyKept | ConfigError:
-        now = self._store.now()
-        host = self._keeper.upstream.site.base_host
+    def _draft(self, adoption: Adoption, spread: timedelta) -> tuple[Session, Event]:
+        """The session an adoption brings where nobody has it yet, due within *spread*, and what is to be told of it."""
+        now, host = self._store.now(), self._keeper.upstream.site.base_host
+        delay = spread * self._keeper.dice.random()
         session = adopted(self._keeper.new_id(), adoption, host, self._keeper.policy, now, delay=delay)
-        if adoption.ref:
-            for other in await self._store.by_ref(adoption.ref):
-                if other.key != adoption.key:
-                    return ConfigError(f"ref {adoption.ref!r} belongs to {other.key} already.")
         fact = Event(
             kind=EventKind.ADOPTED,
             at=now,
@@ -239,6 +241,15 @@ class Entry:
             email=session.email,
             data={"token": adoption.token.mark()},
         )
+        return session, fact
+
+    async def _adopt(
+        self, adoption: Adoption, session: Session, fact: Event, *, replacing: bool
+    ) -> Session | AlreadyKept | ConfigError:
+        if adoption.ref:
+            for other in await self._store.by_ref(adoption.ref):
+                if other.key != adoption.key:
+                    return ConfigError(f"ref {adoption.ref!r} belongs to {other.key} already.")
         try:
             stored = await self._store.put(session, fact, replacing=replacing)
         except AlreadyKept as error:

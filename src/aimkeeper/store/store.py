@@ -15,6 +15,7 @@ from aimkeeper.core.session import Cause, Handout, Secrets, Session, SessionKey,
 from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.store import leaving, rows
 from aimkeeper.store.alarms import Alarms
+from aimkeeper.store.arrivals import Arrivals
 from aimkeeper.store.backend import Backend, Collision, Moved, Transaction
 from aimkeeper.store.claims import Claims
 from aimkeeper.store.commits import GroupCommit, Result, event_from, event_params
@@ -58,6 +59,7 @@ class Store:
         self.logins = Logins(backend)
         self.outbox = Outbox(backend, clock)
         self.alarms = Alarms(backend, clock)
+        self.arrivals = Arrivals(backend, clock, lambda: self._sealer)
         self.sign_ins = SignIns(backend, clock)
         self.http = ForHttp(backend, clock, lambda: self._sealer)
         self.spool = Spool(spool_folder, lambda: self._sealer)
