@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS := 4
 PY_FILES := src tests prove bench tools examples
 
-.PHONY: demo test test-quick cover lint lint-deploy format docs bench bench-quick prove lock pack release clean
+.PHONY: demo test test-quick cover lint lint-deploy format docs bench bench-long bench-quick prove lock pack release clean
 
 demo: .venv/runtime
 	@$(BIN)/aimkeeper demo
@@ -40,14 +40,35 @@ docs: .venv/dev
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/mkdocs build --strict --quiet
 
+# About an hour, on a machine that does nothing else: what docs/performance.md shows, but for the long ones.
 bench: .venv/dev
 	$(BIN)/python -m bench.rotations 5 4
-	$(BIN)/python -m bench.steady
+	$(BIN)/python -m bench.workers
+	$(BIN)/python -m bench.exposure
+	$(BIN)/python -m bench.lateness
+	$(BIN)/python -m bench.against
 	$(BIN)/python -m bench.credentials
+	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.bulk
+	$(BIN)/python -m bench.adopting
+	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.steady
 	$(BIN)/python -m bench.telemetry
+	$(BIN)/python -m bench.page
 
+# An hour and a half, and 40 GB of disk.
+bench-long: .venv/dev
+	$(BIN)/python -m bench.soak
+	$(BIN)/python -m bench.adopting 10_000 1_000_000
+	$(BIN)/python -m bench.claims 10_000 100_000 1_000_000 5_000_000
+	$(BIN)/python -m bench.page
+
+# Minutes; its results do not replace those that are shown.
+bench-quick: export BENCH_RESULTS := .bench-quick
 bench-quick: .venv/dev
 	$(BIN)/python -m bench.rotations 3 2
+	$(BIN)/python -m bench.start 3
+	$(BIN)/python -m bench.bulk 2_000 1
 
 prove: .venv/dev
 	$(BIN)/python -m prove

@@ -11,17 +11,16 @@ import statistics
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 
 from aimkeeper.store import rows
 from aimkeeper.store.postgres import Postgres
-from bench.machine import Watch, described
+from bench.kept import keep
+from bench.machine import Watch
 from bench.many import INTERVAL_SECONDS, ask, filled
 from tools.cluster import Cluster
 
-RESULTS = Path(__file__).parent / "results" / "claims.json"
 SIZES = (10_000, 100_000)
 LIMITS = (32, 200)
 TIMES = 40
@@ -64,9 +63,7 @@ async def main(sizes: tuple[int, ...]) -> None:
         cluster.shut()
     for one in told:
         print(_line(told[0], one))
-    result = {"machine": described() | watch.shares(), "claims": TIMES, "sizes": told}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    keep("claims", {"claims": TIMES, "sizes": told}, watch)
 
 
 async def _filled(cluster: Cluster, count: int) -> Postgres:

@@ -10,6 +10,8 @@ import asyncio
 import statistics
 import sys
 
+from bench.kept import keep, spread
+from bench.machine import Watch
 from bench.servers import Found, served
 from bench.wrk import Load
 
@@ -17,6 +19,7 @@ ROUTES = {"constant": "/healthz", "credentials": "/api/sessions/{id}/credentials
 
 
 async def main(rounds: int) -> None:
+    watch = Watch()
     told: list[Found] = [await served("uvicorn", ROUTES) for _ in range(rounds)]
     print("| route | requests/s median [range] | p50 ms | p99 ms | CPU us/request |\n|---|---|---|---|---|")
     for route in ROUTES:
@@ -28,6 +31,9 @@ async def main(rounds: int) -> None:
         )
     ratios = sorted(found["credentials"][0].rate / found["constant"][0].rate for found in told)
     print(f"\ncredentials : constant = {statistics.median(ratios):.2f} [{ratios[0]:.2f} to {ratios[-1]:.2f}]")
+    rates = {route: spread((found[route][0].rate for found in told), 0) for route in ROUTES}
+    p99 = {route: spread((found[route][0].p99 for found in told), 1) for route in ROUTES}
+    keep("credentials", {"rounds": rounds, "ratio": spread(ratios), "rates": rates, "p99_ms": p99}, watch)
     print(f"answers that were not good: {sum(load.bad for found in told for load, _ in found.values())}")
 
 
