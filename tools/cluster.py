@@ -36,6 +36,8 @@ pool_mode = {mode}
 default_pool_size = 8
 max_client_conn = 300
 server_fast_close = 1
+; By default it refuses everybody for 15 s once the server could not be reached: half a life of a trial's sessions.
+server_login_retry = 1
 logfile = {folder}/{mode}.log
 pidfile = {folder}/{mode}.pid
 """

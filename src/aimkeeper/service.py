@@ -357,7 +357,7 @@ async def open_service(
                 upstream,
                 policy_of(settings),
                 around.clock,
-                pace=Pace(around.clock, settings.max_rate),
+                pace=Pace(around.clock, settings.max_rate, late=0.5),
                 login_pace=Pace(around.clock, settings.login_rate),
                 owner=await store.owners.enrol(name, role),
                 dice=around.dice,

@@ -244,6 +244,18 @@ def test_pace_spends_no_more_than_it_earns_and_lets_debts_wait():
     assert pace.rate == 5
 
 
+def test_who_comes_a_little_late_for_his_turn_has_not_lost_it():
+    clock = ManualClock()
+    pace = Pace(clock, 4, late=0.5)
+    began = clock.monotonic()
+    for _ in range(100):
+        assert pace.allowance() == 1
+        pace.take()
+        clock.advance(pace.wait() + 0.05)
+
+    assert clock.monotonic() - began == pytest.approx(100 / 4, abs=0.25)
+
+
 async def test_those_who_wait_for_their_turn_stand_in_line():
     clock = ManualClock()
     pace = Pace(clock, 1)

@@ -15,11 +15,14 @@ class Pace:
 
     Args:
         rate: Starts per second, of the whole fleet.
+        late: By how much of a gap whoever comes late for his turn has not lost any of it, 0 to 1. Two starts may then
+            come closer to each other by as much; the rate stays what it is.
     """
 
-    def __init__(self, clock: Clock, rate: float) -> None:
+    def __init__(self, clock: Clock, rate: float, *, late: float = 0.0) -> None:
         self._clock = clock
         self._fleet_rate = rate
+        self._late = late
         self._share = 1
         self._limit = 1.0
         self._slowed = 1.0
@@ -38,7 +41,7 @@ class Pace:
 
     @property
     def _depth(self) -> float:
-        return max(self.rate * BURST_SECONDS, 1.0)
+        return max(self.rate * BURST_SECONDS, 1.0 + self._late)
 
     def share_among(self, processes: int) -> None:
         """Say how many processes draw on the fleet's rate, this one included."""
