@@ -1,7 +1,7 @@
 """
 One process that keeps sessions and answers, for the benches: by uvicorn as `aimkeeper serve` does, or by granian.
 
-    python -m bench.serve_here uvicorn|granian PORT FOLDER UPSTREAM-URL
+    python -m bench.serve_here uvicorn|granian PORT FOLDER UPSTREAM-URL [POSTGRESQL-URL]
 """
 
 import asyncio
@@ -19,11 +19,16 @@ from aimkeeper.web.access import Access
 from aimkeeper.web.app import make_app
 
 IDLE, EVERY = 30.0, 3.0
+# Where nothing is made beside the database: of the operator, and of the seals.
+KEY = "A" * 43
 
 
-def settings(folder: Path, url: str) -> Settings:
+def settings(folder: Path, url: str, database: str = "") -> Settings:
     return Settings(
         data_dir=folder,
+        database_url=database or None,
+        secret_keys=KEY,
+        api_keys=(KEY,),
         aimharder_url=url,
         aimharder_login_url=url,
         refresh_every=timedelta(seconds=EVERY),
@@ -32,9 +37,9 @@ def settings(folder: Path, url: str) -> Settings:
     )
 
 
-async def main(server: str, port: int, folder: Path, url: str) -> None:
+async def main(server: str, port: int, folder: Path, url: str, database: str = "") -> None:
     set_up_logs(as_json=True)  # as `serve` has them in a service
-    async with open_service(settings(folder, url), role="worker", name=server) as service:
+    async with open_service(settings(folder, url, database), role="worker", name=server) as service:
         if server == "granian":
             await _by_granian(service, port)
             return
@@ -56,4 +61,4 @@ async def _by_granian(service: Service, port: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))

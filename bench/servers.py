@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -20,10 +21,12 @@ from aimkeeper.clock import SystemClock
 from aimkeeper.core.begin import read_adoption
 from aimkeeper.service import open_service
 from aimkeeper.simulator import Rules, Simulator, running
-from bench.serve_here import IDLE, settings
-from bench.wrk import Load, Wrk
+from bench.serve_here import IDLE, KEY, settings
+from bench.wrk import Ask, Load, Wrk
 
 SESSIONS, PORT = 200, 18931
+DAY = timedelta(days=1)
+# `{id}` is one session for all who ask, `{each}` each of them in turn, `{own}` each in turn by a bot's own bearer.
 ROUTES = {
     "constant": "/healthz",
     "list of 20": "/api/sessions?limit=20",
@@ -54,32 +57,49 @@ async def main(rounds: int) -> None:
         )
 
 
-async def served(server: str, routes: Mapping[str, str]) -> Found:
-    """Serve from a process of its own, on one core, and load each of *routes* from the other."""
+async def served(server: str, routes: Mapping[str, str], database: str = "") -> Found:
+    """
+    Serve from a process of its own, on one core, and load each of *routes* from the other.
+
+    Args:
+        server: `uvicorn` or `granian`.
+        routes: Paths by name.
+        database: The URL of a PostgreSQL database; empty = SQLite.
+    """
     os.sched_setaffinity(0, {1})  # the simulator and wrk
     with tempfile.TemporaryDirectory(prefix="aimkeeper-bench-") as name:
         folder = Path(name)
         sim = Simulator(Rules(idle_life=IDLE, old_token="grace", grace=10.0), clock=SystemClock())
         async with running(sim) as site:
-            async with open_service(settings(folder, site.url)) as service:
+            async with open_service(settings(folder, site.url, database)) as service:
                 grants = [site.sim.open_session(f"m{number}@example.com", "d" * 50) for number in range(SESSIONS)]
                 adopted = await service.entry.adopt([read_adoption(grant.record()) for grant in grants], replacing=True)
-            asked = {name: path.replace("{id}", adopted[0].id) for name, path in routes.items()}
-            return await asyncio.to_thread(_measure, [server, str(PORT), name, site.url], asked, folder)
+                ids = [session.id for session in adopted]
+                own = [(one.id, (await service.bots.lend(one, DAY, by="bench")).bearer) for one in adopted]
+            asked = {name: _asked(path, ids, own) for name, path in routes.items()}
+            return await asyncio.to_thread(_measure, [server, str(PORT), name, site.url, database], asked)
 
 
-def _measure(arguments: list[str], routes: Mapping[str, str], folder: Path) -> Found:
+def _asked(path: str, ids: Sequence[str], own: Sequence[Ask]) -> list[Ask]:
+    if "{own}" in path:
+        return [(path.replace("{own}", one), bearer) for one, bearer in own]
+    return [
+        (path.replace("{id}", ids[0]).replace("{each}", one), KEY) for one in (ids if "{each}" in path else ids[:1])
+    ]
+
+
+def _measure(arguments: list[str], routes: Mapping[str, list[Ask]]) -> Found:
     command = ["taskset", "-c", "0", sys.executable, "-m", "bench.serve_here", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     base = f"http://127.0.0.1:{PORT}"
     try:
         _wait_for(f"{base}/readyz")
-        bearer = {"Authorization": f"Bearer {(folder / 'operator.key').read_text('ascii').strip()}"}
+        bearer = {"Authorization": f"Bearer {KEY}"}
         time.sleep(4)  # every session rotated once
         found = {}
-        for name, path in routes.items():
+        for name, asked in routes.items():
             before = _lateness(base, bearer)
-            load = Wrk(headers=bearer).load(base + path, process.pid)
+            load = Wrk().load(base, asked, process.pid)
             found[name] = (load, _p99(before, _lateness(base, bearer)))
         return found
     finally:

@@ -1,14 +1,31 @@
 """Loads an address with wrk (Debian's package of that name), and reads what it says."""
 
+import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _TICKS = os.sysconf("SC_CLK_TCK")
+# Asks for each of many in turn.
+_IN_TURN = """
+local asked, ready, n = {%s}, {}, 0
+function init()
+  for i, one in ipairs(asked) do
+    ready[i] = wrk.format("GET", one[1], {Host = wrk.headers.Host, Authorization = "Bearer " .. one[2]})
+  end
+end
+function request()
+  n = n %% #ready + 1
+  return ready[n]
+end
+"""
+# A path, and the bearer that may ask for it.
+Ask = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +59,19 @@ class Wrk:
     connections: int = 32
     seconds: int = 5
     core: int = 1
-    headers: Mapping[str, str] = field(default_factory=dict)
 
-    def load(self, url: str, pid: int) -> Load:
-        """Load *url*, served by the process *pid*."""
+    def load(self, base: str, asked: Sequence[Ask], pid: int) -> Load:
+        """Ask for each of *asked* in turn, below *base*, which the process *pid* serves."""
         command = ["taskset", "-c", str(self.core), "wrk", "-t1", f"-c{self.connections}", f"-d{self.seconds}s"]
-        command += ["--latency", *(part for item in self.headers.items() for part in ("-H", ": ".join(item))), url]
-        before = cpu_seconds(pid)
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        spent = cpu_seconds(pid) - before
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+            script.write(
+                _IN_TURN % ", ".join(f"{{{json.dumps(path)}, {json.dumps(bearer)}}}" for path, bearer in asked)
+            )
+            script.flush()
+            before = cpu_seconds(pid)
+            command += ["--latency", "-s", script.name, base]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            spent = cpu_seconds(pid) - before
         answers = int(_found(r"(\d+) requests in", said))
         bad = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
         bad += sum(int(n) for line in re.findall(r"Socket errors: (.*)", said) for n in re.findall(r"\d+", line))

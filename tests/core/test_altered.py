@@ -1,10 +1,10 @@
-"""Copies made past the constructor are what the constructor would have made."""
+"""What is made or copied past the constructor is what the constructor would have made."""
 
 from dataclasses import dataclass, fields, replace
 
 import pytest
 
-from aimkeeper.core.altered import altered
+from aimkeeper.core.altered import altered, made
 from aimkeeper.core.session import Status
 
 
@@ -28,3 +28,21 @@ def test_a_class_with_slots_is_refused():
 
     with pytest.raises(AttributeError, match="__dict__"):
         altered(Slotted(), one=2)
+
+
+def test_what_is_made_of_all_its_fields_is_what_the_constructor_makes(session):
+    by_hand = made(type(session), **vars(session))
+
+    assert by_hand == session
+    assert hash(by_hand.key) == hash(session.key)
+    with pytest.raises(AttributeError, match="cannot assign"):
+        by_hand.attempt = 4
+
+
+def test_what_has_slots_is_not_made_without_its_constructor():
+    @dataclass(frozen=True, slots=True)
+    class Slotted:
+        one: int = 1
+
+    with pytest.raises(AttributeError, match="__dict__"):
+        made(Slotted, one=2)

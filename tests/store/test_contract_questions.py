@@ -1,6 +1,6 @@
 """What every store must show: how sessions are found, listed and counted."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -28,6 +28,14 @@ async def test_a_session_is_found_by_id_pair_email_ref_and_the_account_in_its_to
     assert await store.by_email(first.email, limit=1) == [second]
     assert await store.by_ref("user-7") == [first]
     assert await store.by_account(house.token(1), first.fingerprint) == [first]
+
+
+async def test_a_session_comes_with_all_that_there_is_to_a_session(house, store):
+    [kept] = await house.fleet(store, 1)
+
+    found = await store.get(kept.id)
+
+    assert set(vars(found)) == {field.name for field in fields(found)}
 
 
 async def test_what_is_not_kept_is_not_found(house, store):

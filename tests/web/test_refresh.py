@@ -103,13 +103,14 @@ async def test_a_setrefresh_that_brings_nothing_is_given_up_and_the_session_live
 
 
 async def test_an_ended_session_is_refused_with_410(house, session):
+    member = await house.member(session)
     house.sim.kill(session.email, session.fingerprint)
     await house.exchange(session.token.text, session.fingerprint)
 
-    member = await house.ask("POST", REFRESH, headers=await house.member(session))
-    state = await house.ask("GET", REFRESH, headers=await house.member(session))
+    asked = await house.ask("POST", REFRESH, headers=member)
+    state = await house.ask("GET", REFRESH, headers=member)
 
-    assert [(a.status_code, a.json()["code"]) for a in (member, state)] == [(410, "session_ended")] * 2
+    assert [(a.status_code, a.json()["code"]) for a in (asked, state)] == [(410, "session_ended")] * 2
 
 
 # ---------------------------------------------------------------- how the last one stands

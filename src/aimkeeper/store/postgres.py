@@ -223,6 +223,10 @@ class Postgres:
         finally:
             await asked.let_go()
 
+    async def record(self, name: str, many: Sequence[Params]) -> None:
+        async with self.transaction() as tx:
+            await tx.each(name, many)
+
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         with told(self.address):
             async with self.lines.line() as line:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from aimkeeper.core.altered import made
 from aimkeeper.core.change import Change, Kind
 from aimkeeper.core.cookies import Cookie, Jar
 from aimkeeper.core.errors import KeyProblem
@@ -145,7 +146,8 @@ def _read(row: Row, secrets: Secrets) -> Session:
 
 
 def _session(row: Row, secrets: Secrets) -> Session:
-    return Session(
+    return made(
+        Session,
         id=row[0],
         email=row[1],
         fingerprint=Fingerprint(row[2]),

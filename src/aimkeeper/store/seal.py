@@ -74,8 +74,8 @@ class Sealer:
             raise ValueError("it holds no key")
         self._first = keys[0]
         self._keys = {key.id: key for key in keys}
-        # What is opened for a rotation is sealed again a moment later.
-        self._cipher = lru_cache(maxsize=CIPHERS)(_cipher)
+        # What is opened for a rotation is sealed again a moment later. By the key's name, which is quicker to compare.
+        self._cipher = lru_cache(maxsize=CIPHERS)(self._new_cipher)
 
     def __repr__(self) -> str:
         return f"Sealer({', '.join(self.key_ids)})"
@@ -101,7 +101,7 @@ class Sealer:
 
     def seal(self, row_id: str, column: str, plain: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher(self._first, row_id).encrypt(nonce, plain, _bound(row_id, column))
+        sealed = self._cipher(self._first.id, row_id).encrypt(nonce, plain, _bound(row_id, column))
         return _VERSION + self._first.id + nonce + sealed
 
     def open(self, row_id: str, column: str, sealed: bytes) -> bytes:
@@ -120,19 +120,18 @@ class Sealer:
                 f"{_SETTING} or the key file ({', '.join(self.key_ids)}): add that key."
             )
         try:
-            cipher = self._cipher(key, row_id)
+            cipher = self._cipher(key.id, row_id)
             return cipher.decrypt(sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:], _bound(row_id, column))
         except InvalidTag:
             raise KeyProblem(_DAMAGED) from None
+
+    def _new_cipher(self, key_id: bytes, row_id: str) -> AESGCM:
+        return AESGCM(_subkey(self._keys[key_id], row_id))
 
 
 def key_id_of(sealed: bytes) -> str:
     """The name of the key that *sealed* was sealed with."""
     return sealed[1:_NONCE_AT].hex()
-
-
-def _cipher(key: Key, row_id: str) -> AESGCM:
-    return AESGCM(_subkey(key, row_id))
 
 
 def _subkey(key: Key, row_id: str) -> bytes:

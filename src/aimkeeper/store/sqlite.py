@@ -4,9 +4,9 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -56,7 +56,12 @@ class _Asked:
         return await self._run(lambda: self._connection.execute(_text(name), params).fetchone())
 
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
-        return await self._run(lambda: [self._connection.execute(_text(name), one).fetchone() for one in many])
+        def ask() -> list[Row | None]:
+            # Alone, each reading statement would take its locks, and look for what others wrote, anew.
+            with nullcontext() if self._begin else _whole(self._connection, "BEGIN"):
+                return [self._connection.execute(_text(name), one).fetchone() for one in many]
+
+        return await self._run(ask)
 
     async def all_of(self, name: str, many: Sequence[Params]) -> None:
         statement = numbered("sqlite")[name]
@@ -186,6 +191,18 @@ class Sqlite:
             assert self._reader is not None, "the store is not open"
             yield _Asked(self._reader, lambda work: self._call(self._reading, work), begin="")
 
+    async def record(self, name: str, many: Sequence[Params]) -> None:
+        def write() -> None:
+            # All of it in one go, for to change threads costs as much as some ten rows.
+            connection.rollback()
+            with _whole(connection, "BEGIN IMMEDIATE"):
+                for one in many:
+                    connection.execute(_text(name), one)
+
+        async with self._write_lock:
+            connection = self._connection()
+            await self._call(self._writing, write)
+
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         taken: list[Row] = []
         async with self.transaction() as tx:
@@ -251,6 +268,17 @@ class Sqlite:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise ForeignDatabase(f"{self.path} is not a database of aimkeeper's ({error}).") from None
             raise StoreUnavailable(f"the database {self.path} is damaged ({error}): restore a backup of it.") from None
+
+
+@contextmanager
+def _whole(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
 
 
 def _text(name: str) -> str:

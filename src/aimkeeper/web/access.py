@@ -253,7 +253,9 @@ def _sends_its_token(connection: Connection, caller: Caller) -> bool:
 
 
 def _bearer(connection: Connection) -> str:
-    kind, _, value = connection.headers.get("authorization", "").partition(" ")
+    # Looked for in the headers as they came: of most requests nobody asks for another one.
+    header = next((value for name, value in connection.scope["headers"] if name == b"authorization"), b"")
+    kind, _, value = header.decode("latin-1").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Response, delete, post
+from litestar import Response
 from litestar.params import FromPath
 
 from aimkeeper.core.begin import read_adoption
@@ -19,6 +19,7 @@ from aimkeeper.web.bodies import flag, read_object, word
 from aimkeeper.web.described import described, iso
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenService
+from aimkeeper.web.routes import delete, post
 from aimkeeper.web.sessions import EXAMPLE, find
 from aimkeeper.web.token_update import FINGERPRINT, TOKEN
 from aimkeeper.web.told import told

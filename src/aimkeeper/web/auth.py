@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, delete, get, post
+from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.params import FromQuery
 
@@ -34,6 +34,7 @@ from aimkeeper.web.described import iso, maybe_iso
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenAccess, GivenLimiter, GivenService
 from aimkeeper.web.limits import Limiter
+from aimkeeper.web.routes import delete, get, post
 from aimkeeper.web.token_update import FINGERPRINT, TOKEN
 from aimkeeper.web.told import told
 

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from aimkeeper.core.events import Event
 from aimkeeper.core.session import Session, Turn
 
@@ -10,9 +12,15 @@ if TYPE_CHECKING:
     from aimkeeper.upstream.protocol import Site
 
 
+_encode = msgspec.json.Encoder().encode
+_QUOTED = len('"2026-01-01T12:00:00.123456Z"')
+
+
 def iso(moment: datetime) -> str:
-    """ISO 8601 with milliseconds and Z, as JavaScript writes it."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """ISO 8601 with milliseconds and Z, as JavaScript writes it; *moment* is UTC."""
+    # Three times as quick as `isoformat`, and most answers hold a handful. A whole second comes without its fraction.
+    text = _encode(moment)
+    return f"{text[1:24].decode()}Z" if len(text) == _QUOTED else f"{text[1:20].decode()}.000Z"
 
 
 def maybe_iso(moment: datetime | None) -> str | None:
@@ -65,6 +73,7 @@ def described_event(fact: Event) -> dict[str, Any]:
 
 def credentials_of(session: Session, site: "Site", now: datetime) -> dict[str, Any]:
     """Everything that opens a session, in the words of `aimkeeper credentials --format json`."""
+    secure = site.base_url.startswith("https:")
     return {
         "email": session.email,
         "fingerprint": session.fingerprint,
@@ -76,7 +85,7 @@ def credentials_of(session: Session, site: "Site", now: datetime) -> dict[str, A
                 "value": cookie.value,
                 "domain": cookie.host,
                 "hostOnly": cookie.host_only,
-                "secure": site.base_url.startswith("https:"),
+                "secure": secure,
                 "expiresAt": maybe_iso(cookie.expires_at),
             }
             for cookie in session.jar.cookies

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Litestar, Request, Response, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.routes import HTTPRoute
@@ -13,6 +13,7 @@ from aimkeeper import __version__
 from aimkeeper.web.access import CSRF_HEADER, MEMBER_COOKIE, PAGE_COOKIE, READING, Role
 from aimkeeper.web.errors import AnyRequest
 from aimkeeper.web.pages import SAFE
+from aimkeeper.web.routes import get
 from aimkeeper.web.shapes import Failed
 from aimkeeper.web.shipped import page
 from aimkeeper.web.told import FORM, JSON, Told

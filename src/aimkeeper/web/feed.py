@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.params import FromQuery
 from litestar.response import Stream
 
@@ -18,6 +18,7 @@ from aimkeeper.web.access import Role
 from aimkeeper.web.described import described_event
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenService
+from aimkeeper.web.routes import get
 from aimkeeper.web.sessions import FACT, PAGE, Limit
 from aimkeeper.web.told import told
 

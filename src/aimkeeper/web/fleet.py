@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromQuery
 
 from aimkeeper.core.errors import ConfigError
@@ -19,6 +19,7 @@ from aimkeeper.web.bodies import read_object
 from aimkeeper.web.described import iso, maybe_iso
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenRecent, GivenService
+from aimkeeper.web.routes import get, post
 from aimkeeper.web.sessions import EXAMPLE, PAGE, Limit, find, page_of, read_place
 from aimkeeper.web.told import told
 

@@ -1,11 +1,12 @@
 """Health, readiness and metrics."""
 
-from litestar import Response, get
+from litestar import Response
 
 from aimkeeper.core.errors import StoreUnavailable
 from aimkeeper.web import shapes_fleet
 from aimkeeper.web.access import Role
 from aimkeeper.web.given import GivenService, GivenTelemetry, GivenWorker
+from aimkeeper.web.routes import get
 from aimkeeper.web.told import told
 
 READY = {"ready": True, "store": "ok", "worker": "ok"}

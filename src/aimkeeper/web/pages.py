@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import MediaType, Response, get, post
+from litestar import MediaType, Response
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -14,6 +14,7 @@ from aimkeeper.service import Service
 from aimkeeper.web.access import PAGE_COOKIE, Access, Caller, Role, address_of, gone, hash_link_code, is_secure, let_in
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenAccess, GivenLimiter, GivenService
+from aimkeeper.web.routes import get, post
 from aimkeeper.web.shipped import address, shipped
 from aimkeeper.web.shipped import page as shipped_page
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromQuery
 
 from aimkeeper.core.events import EventKind
@@ -15,6 +15,7 @@ from aimkeeper.web.auth import own
 from aimkeeper.web.described import iso, maybe_iso
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenAccess, GivenLimiter, GivenService
+from aimkeeper.web.routes import get, post
 from aimkeeper.web.sessions import find
 from aimkeeper.web.token_update import TOKEN
 from aimkeeper.web.told import told

@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from litestar import Response, get
+from litestar import Response
 from litestar.params import QueryParameter
 
 from aimkeeper.core.outcome import Reason
@@ -18,6 +18,7 @@ from aimkeeper.web import shapes_fleet
 from aimkeeper.web.access import Role
 from aimkeeper.web.described import iso
 from aimkeeper.web.given import GivenRecent, GivenService
+from aimkeeper.web.routes import get
 from aimkeeper.web.told import told
 
 # A day at most, in slots of so many minutes that a chart has fewer than a hundred.

@@ -4,9 +4,8 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.params import FromPath, FromQuery, QueryParameter
-from litestar.response.base import ASGIResponse
 
 from aimkeeper.core.errors import AmbiguousSession, UnknownSession
 from aimkeeper.core.session import Session, SessionKey, Status, split_key
@@ -19,8 +18,10 @@ from aimkeeper.web.access import Caller, Role
 from aimkeeper.web.described import credentials_of, described, described_event, described_turn
 from aimkeeper.web.errors import AnyRequest, Refused
 from aimkeeper.web.given import GivenService
+from aimkeeper.web.routes import get
 from aimkeeper.web.token_update import FINGERPRINT, TOKEN
 from aimkeeper.web.told import told
+from aimkeeper.web.written import Written
 
 PAGE = 100
 LONGEST_ID = 200
@@ -176,18 +177,16 @@ async def rotations(
         fails=(403, 404, 409, 410, 429, 502),
     ),
 )
-async def credentials(
-    request: AnyRequest, service: GivenService, session_id: FromPath[str], min_slack: FromQuery[str] = ""
-) -> ASGIResponse:
+async def credentials(request: AnyRequest, session_id: FromPath[str], min_slack: FromQuery[str] = "") -> Written:
     """Rotated first when there is less time left than `min_slack`, like `90s` or `10m`. Each reading is an event."""
+    # Asked for more often than anything else: nothing is injected, and the answer is written as it goes out.
     caller: Caller = request.user
+    service: Service = request.app.state.service
     session = await _for_caller(service, caller, session_id)
     by = "bot" if caller.role is Role.BOT else "operator"
     session = await service.refresher.credentials(session, min_slack=_slack(min_slack), reader=f"HTTP, {by}")
     now = service.store.now()
-    # Asked for more often than anything else: written as it goes out.
-    body = _encode({"success": True, **credentials_of(session, service.upstream.site, now)})
-    return ASGIResponse(body=body, media_type="application/json", headers={"cache-control": "no-store"})
+    return Written(_encode({"success": True, **credentials_of(session, service.upstream.site, now)}))
 
 
 async def find(service: Service, named: str) -> Session:
@@ -251,7 +250,9 @@ async def _for_caller(service: Service, caller: Caller, named: str) -> Session:
 
 
 def _slack(text: str) -> timedelta:
+    if not text:
+        return timedelta(0)
     try:
-        return read_duration(text or "0")
+        return read_duration(text)
     except ValueError as error:
         raise Refused("bad_request", f"min_slack {error}.") from None

@@ -6,7 +6,7 @@ from math import floor
 from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import FromQuery
 
 from aimkeeper.core.errors import HolderConflict, SessionEnded, UnknownSession, UpstreamRefused, UpstreamUnavailable
@@ -21,6 +21,7 @@ from aimkeeper.web.described import iso
 from aimkeeper.web.errors import AnyRequest, answer, wait_header
 from aimkeeper.web.given import GivenLimiter, GivenService
 from aimkeeper.web.limits import Limiter
+from aimkeeper.web.routes import get, post
 from aimkeeper.web.told import told
 
 PATH = "/api/tokenUpdate"
