@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.fill import MEAN
 from bench.plots import said
@@ -11,6 +12,22 @@ from bench.tables import NAMES, Result, table
 FULL_INTERVAL = 900.0
 # Full load: the fewest in flight with which nearly as much is done as with any number.
 NEARLY = 0.95
+# What claims and memory are to be measured with.
+MOST_ROWS, MOST_SESSIONS = 5_000_000, 1_000_000
+
+
+class Read(NamedTuple):
+    """
+    One measured value.
+
+    Attributes:
+        name: What is to be added to the figure's name.
+        smaller: Measured at a smaller size than was asked for.
+    """
+
+    name: str
+    value: float
+    smaller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +46,7 @@ class Goal:
     must: float
     goal: float | None
     unit: str
-    read: Callable[[Result], Iterator[tuple[str, float]]]
+    read: Callable[[Result], Iterator[Read]]
     more: bool = False
 
     def rows(self, found: dict[str, Result]) -> Iterator[tuple[str, ...]]:
@@ -37,9 +54,10 @@ class Goal:
         if self.bench not in found:
             yield (self.figure, *limits, "not yet", f"`python -m bench.{self.bench}`")
             return
-        for name, value in self.read(found[self.bench]):
+        for name, value, smaller in self.read(found[self.bench]):
             figure = f"{self.figure}, {name}" if name else self.figure
-            yield (figure, *limits, _with(value, self.unit), self._judged(value))
+            verdict = self._judged(value) + (", but at a smaller size" if smaller else "")
+            yield (figure, *limits, _with(value, self.unit), verdict)
 
     def _judged(self, value: float) -> str:
         for name, limit in (("goal", self.goal), ("must", self.must)):
@@ -53,62 +71,63 @@ def verdicts(found: dict[str, Result]) -> str:
     return table(("Figure", "Must", "Goal", "Measured", ""), (row for goal in GOALS for row in goal.rows(found)))
 
 
-def _ratio(store: str) -> Callable[[Result], Iterator[tuple[str, float]]]:
-    return lambda result: iter([("", result[f"{store}_ratio"][0])])
+def _ratio(store: str) -> Callable[[Result], Iterator[Read]]:
+    return lambda result: iter([Read("", result[f"{store}_ratio"][0])])
 
 
-def _exposure(result: Result) -> Iterator[tuple[str, float]]:
+def _exposure(result: Result) -> Iterator[Read]:
     for store, name in NAMES.items():
         cells = [cell for cell in result["cells"] if cell["store"] == store]
         most = max(cell["rate"][0] for cell in cells)
         full = next(cell for cell in cells if cell["rate"][0] >= NEARLY * most)
-        yield f"{name}, {full['in_flight']} in flight", full["exposure_p99_ms"][0]
+        yield Read(f"{name}, {full['in_flight']} in flight", full["exposure_p99_ms"][0])
 
 
-def _lateness(result: Result) -> Iterator[tuple[str, float]]:
+def _lateness(result: Result) -> Iterator[Read]:
     for cell in result["cells"]:
         if cell["share"] == 0.8:
-            yield NAMES[cell["store"]], cell["p99_ms"][0] / 1000
+            yield Read(NAMES[cell["store"]], cell["p99_ms"][0] / 1000)
 
 
-def _together(result: Result) -> Iterator[tuple[str, float]]:
+def _together(result: Result) -> Iterator[Read]:
     each = {number: result[f"workers_{number}"]["sessions_at_15_minutes"][0] for number in (1, 2)}
     best = max(each, key=lambda number: each[number])
-    yield f"{best} worker{'s' if best > 1 else ''}", each[best] / 1e6
+    yield Read(f"{best} worker{'s' if best > 1 else ''}", each[best] / 1e6)
 
 
-def _alone(result: Result) -> Iterator[tuple[str, float]]:
+def _alone(result: Result) -> Iterator[Read]:
     spent = statistics.median(one["postgres"]["cpu_us"] for one in result["rounds"])
-    yield "by processor time", 1e6 / spent * FULL_INTERVAL * MEAN / 1e6
+    yield Read("by processor time", 1e6 / spent * FULL_INTERVAL * MEAN / 1e6)
 
 
-def _times(loop: str) -> Callable[[Result], Iterator[tuple[str, float]]]:
-    def read(result: Result) -> Iterator[tuple[str, float]]:
+def _times(loop: str) -> Callable[[Result], Iterator[Read]]:
+    def read(result: Result) -> Iterator[Read]:
         slowest = result["latencies"][-1]
         for store, name in NAMES.items():
-            yield name, slowest["times"][f"{store} : {loop}"][0]
+            yield Read(name, slowest["times"][f"{store} : {loop}"][0])
 
     return read
 
 
-def _claims(result: Result) -> Iterator[tuple[str, float]]:
+def _claims(result: Result) -> Iterator[Read]:
     first, last = result["sizes"][0], result["sizes"][-1]
     for kind in ("steady", "backlog"):
         times = [took / first["milliseconds"][each] for each, took in last["milliseconds"].items() if kind in each]
-        yield f"{said(last['sessions'])} : {said(first['sessions'])} rows, {kind}", max(times)
+        name = f"{said(last['sessions'])} : {said(first['sessions'])} rows, {kind}"
+        yield Read(name, max(times), last["sessions"] < MOST_ROWS)
 
 
-def _memory(result: Result) -> Iterator[tuple[str, float]]:
+def _memory(result: Result) -> Iterator[Read]:
     cell = max(result["cells"], key=lambda one: one["sessions"])
-    yield f"{said(cell['sessions'])} sessions", cell["memory_peak_mb"]
+    yield Read(f"{said(cell['sessions'])} sessions", cell["memory_peak_mb"], cell["sessions"] < MOST_SESSIONS)
 
 
-def _credentials(result: Result) -> Iterator[tuple[str, float]]:
-    yield "", result["ratio"][0]
+def _credentials(result: Result) -> Iterator[Read]:
+    yield Read("", result["ratio"][0])
 
 
-def _seconds(name: str) -> Callable[[Result], Iterator[tuple[str, float]]]:
-    return lambda result: iter([("", result["seconds"][name][0])])
+def _seconds(name: str) -> Callable[[Result], Iterator[Read]]:
+    return lambda result: iter([Read("", result["seconds"][name][0])])
 
 
 def _with(value: float, unit: str) -> str:

@@ -9,12 +9,13 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from bench.goals import verdicts
 from bench.plots import Plot
-from bench.tables import TABLES, Result, table
+from bench.tables import NAMES, TABLES, Result, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -48,7 +49,10 @@ def _source(name: str, result: Result) -> str:
     machine = result["machine"]
     shares = f", {machine['idle']:.0%} of it idle, {machine['stolen']:.0%} stolen" if "idle" in machine else ""
     command = result.get("command", f"python -m bench.{name}")
-    return f"`{command}`, {machine['date']}, {machine['cpu']}{shares}, commit {machine['commit']}."
+    many: Any = result.get("rounds", result.get("times", 1))
+    rounds = len(many) if isinstance(many, list) else int(many)
+    often = f", {rounds} rounds" if rounds > 1 else ""
+    return f"`{command}`{often}, {machine['date']}, {machine['cpu']}{shares}, commit {machine['commit']}."
 
 
 def _runs(found: dict[str, Result]) -> str:
@@ -68,8 +72,8 @@ def plots(found: dict[str, Result]) -> dict[str, str]:
 def _against(result: Result) -> dict[str, Plot]:
     each = result["latencies"]
     series = {
-        f"aimkeeper, {name}": [(one["milliseconds"], one["rates"][store][0]) for one in each]
-        for store, name in (("postgres", "PG"), ("sqlite", "SQLite"))
+        name: [(one["milliseconds"], one["rates"][store][0]) for one in each]
+        for store, name in NAMES.items()
     }
     plot = Plot("Rotations a second by the upstream's latency", "latency, ms", "rotations/s", series)
     return {"against": plot}
@@ -88,7 +92,7 @@ def _exposure(result: Result) -> dict[str, Plot]:
     def series(name: str) -> dict[str, list[tuple[float, float]]]:
         lines: dict[str, list[tuple[float, float]]] = {}
         for cell in result["cells"]:
-            lines.setdefault(cell["store"], []).append((cell["in_flight"], cell[name][0]))
+            lines.setdefault(NAMES[cell["store"]], []).append((cell["in_flight"], cell[name][0]))
         return lines
 
     return {
@@ -100,7 +104,7 @@ def _exposure(result: Result) -> dict[str, Plot]:
 def _lateness(result: Result) -> dict[str, Plot]:
     lines: dict[str, list[tuple[float, float]]] = {}
     for cell in result["cells"]:
-        lines.setdefault(f"{cell['store']} p99", []).append((cell["share"] * 100, cell["p99_ms"][0]))
+        lines.setdefault(NAMES[cell["store"]], []).append((cell["share"] * 100, cell["p99_ms"][0]))
     return {"lateness": Plot("Lateness p99 by load", "% of the capacity", "ms", lines)}
 
 

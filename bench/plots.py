@@ -103,9 +103,9 @@ def ticks(most: float) -> list[float]:
 def said(number: float) -> str:
     """As people read it: 1500000 is 1.5 M."""
     for unit, sign in ((1e6, " M"), (1e3, " k")):
-        if number >= 10 * unit or (number >= unit and number % unit == 0):
-            return f"{number / unit:g}{sign}"
-    return f"{number:g}"
+        if number >= 10 * unit or (number >= unit and (unit > 1e3 or number % unit == 0)):
+            return f"{number / unit:.3g}{sign}"
+    return f"{number:.4g}"
 
 
 def _up(y: float, most: float) -> float:

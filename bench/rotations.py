@@ -76,7 +76,7 @@ def run_worker(order: Order) -> Told:
 
 def run_here(module: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False, timeout=600
     )
     if done.returncode:
         raise RuntimeError(f"{module} failed:\n{done.stderr}")

@@ -62,6 +62,14 @@ def test_a_verdict_says_what_was_reached_and_by_how_much_it_was_missed(ratio, ve
 ROUNDS = [{"postgres": {"cpu_us": 100.0}}]
 
 
+@pytest.mark.parametrize(("sessions", "verdict"), [(1_000_000, "goal reached"), (20_000, "but at a smaller size")])
+def test_what_was_measured_with_too_few_sessions_is_said_so(sessions, verdict):
+    told = verdicts({"memory": {"cells": [{"sessions": sessions, "memory_peak_mb": 92.0}]}})
+
+    [row] = [line for line in told.splitlines() if line.startswith("| worker memory")]
+    assert row.endswith(f"{verdict} |")
+
+
 def test_a_plot_is_an_svg_that_draws_every_point_inside_its_frame():
     points = [(x, x * 3.7) for x in (1, 10, 100)]
 
@@ -83,7 +91,8 @@ def test_the_marks_of_an_axis_are_few_and_end_at_or_above_the_most(most):
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0.5, "0.5"), (1000, "1 k"), (1235, "1235"), (5e6, "5 M"), (810000, "810 k")]
+    ("number", "text"),
+    [(0.5, "0.5"), (1000, "1 k"), (1235, "1235"), (5e6, "5 M"), (810000, "810 k"), (1237280, "1.24 M")],
 )
 def test_large_numbers_are_said_shortly(number, text):
     assert said(number) == text
