@@ -71,10 +71,7 @@ def plots(found: dict[str, Result]) -> dict[str, str]:
 
 def _against(result: Result) -> dict[str, Plot]:
     each = result["latencies"]
-    series = {
-        name: [(one["milliseconds"], one["rates"][store][0]) for one in each]
-        for store, name in NAMES.items()
-    }
+    series = {name: [(one["milliseconds"], one["rates"][store][0]) for one in each] for store, name in NAMES.items()}
     plot = Plot("Rotations a second by the upstream's latency", "latency, ms", "rotations/s", series)
     return {"against": plot}
 
