@@ -1,18 +1,19 @@
 """What a holder may do to a session, as values: the claim it speaks from and the change it asks the store to commit."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import Enum
 
 from aimkeeper.core.cookies import NO_CHANGE, CookieDelta
 from aimkeeper.core.events import Event
+from aimkeeper.core.frozen import value
 from aimkeeper.core.session import Handout, Secrets, Session, Turn
 from aimkeeper.core.token import Token
 
 MAX_HANDOUTS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Claim:
     """
     The right to spend a session's token once, durable before it is used.
@@ -30,7 +31,7 @@ class Claim:
     taken_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SecretsEdit:
     """
     A change to the sealed part that can be applied to whatever the row holds by then.
@@ -70,7 +71,7 @@ class Kind(Enum):
     TOUCH = "touch"  # only adds to the secrets: asks only that the generation stands
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Change:
     """
     One step from a session to its next state.

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import NamedTuple
+
+from aimkeeper.core.frozen import value
 
 # A site sends a handful; the bounds keep a mad answer from filling the store.
 MAX_COOKIES = 60
@@ -46,7 +47,7 @@ class Cookie(NamedTuple):
         return host == self.host or (not self.host_only and host.endswith("." + self.host))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CookieDelta:
     """What one answer did to the jar: cookies set, and (name, host) pairs deleted."""
 
@@ -60,7 +61,7 @@ class CookieDelta:
 NO_CHANGE = CookieDelta()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Jar:
     """Cookies in the order in which their names first came, at most one for each (name, host)."""
 
@@ -87,7 +88,8 @@ class Jar:
             [
                 cookie
                 for cookie in self.cookies
-                if (cookie.expires_at is None or cookie.expires_at > now) and cookie.goes_to(host)
+                if (cookie.host == host or cookie.goes_to(host))
+                and (cookie.expires_at is None or cookie.expires_at > now)
             ]
         )
 

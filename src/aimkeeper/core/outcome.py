@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from aimkeeper.core.cookies import NO_CHANGE, CookieDelta
+from aimkeeper.core.frozen import value
 from aimkeeper.core.token import Token
 
 # Longer than this no site means a Retry-After; a mad value must not put a session to sleep for ever.
@@ -28,7 +29,7 @@ class Reason(StrEnum):
     HOLDER_DIED = "holder_died"  # the process that sent it died before it could say
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Rotated:
     """
     The old token is spent, here is its successor.
@@ -129,7 +130,7 @@ class LoginRefused:
 LoginAnswer = LoggedIn | LoginRefused
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """
     A whole HTTP answer, as bytes.

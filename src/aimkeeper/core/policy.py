@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from aimkeeper.core.altered import altered
 from aimkeeper.core.change import NO_EDIT, Change, Claim, Kind, SecretsEdit
 from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.frozen import altered, value
 from aimkeeper.core.outcome import InDoubt, Life, LoggedOut, Outcome, Reason, Refused, Rotated, WhoAmI
 from aimkeeper.core.session import Session, Status, Suspicion, Turn
 from aimkeeper.core.token import parse_fingerprint
@@ -56,7 +56,7 @@ class Policy:
         return self.refresh_every / 15
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Exchange:
     """
     One question put to the upstream, and when its answer was settled.

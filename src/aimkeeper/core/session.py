@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from aimkeeper.core.cookies import Jar
+from aimkeeper.core.frozen import value
 from aimkeeper.core.outcome import Life
 from aimkeeper.core.ring import NO_TURNS, RING_LENGTH, Ring, Turn
 from aimkeeper.core.token import Fingerprint, Token
@@ -82,7 +83,7 @@ class Handout(NamedTuple):
     presented: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Secrets:
     """
     What is sealed: open it and you are the member.
@@ -119,7 +120,7 @@ class Suspicion:
     spares_tried: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@value(frozen=True, kw_only=True)
 class Session:
     """
     One session as the store holds it. Without slots: `altered` copies it in one go (docs/decisions/0029).

@@ -3,9 +3,11 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import NewType
+
+from aimkeeper.core.frozen import value
 
 Fingerprint = NewType("Fingerprint", str)
 
@@ -25,7 +27,7 @@ def _is_sane(text: object, longest: int) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Token:
     """
     The single rotating credential, `userId|expiry|md5` as far as anyone has seen.

@@ -32,16 +32,10 @@ class Flights(Generic[T]):
     def start(self, name: str, work: "Work[T]") -> "asyncio.Task[T]":
         """Start *work* as a task of its own; after the one under way, if there is one by that name."""
         previous = self._running.get(name)
-
-        async def in_turn() -> T:
-            # Its commit is done, or we would not hold the claim; only its last steps may still be running.
-            if previous is not None:
-                await asyncio.wait([previous])
-            return await work()
-
-        task = asyncio.get_running_loop().create_task(in_turn(), name=f"flight {name}")
+        flight = work() if previous is None else _after(previous, work)
+        task = asyncio.get_running_loop().create_task(flight, name=name)
         self._running[name] = task
-        task.add_done_callback(lambda done: self._land(name, done))
+        task.add_done_callback(self._land)
         return task
 
     async def all_landed(self) -> None:
@@ -49,9 +43,15 @@ class Flights(Generic[T]):
         while self._running:
             await asyncio.wait(self._running.values())
 
-    def _land(self, name: str, task: "asyncio.Task[T]") -> None:
-        if self._running.get(name) is task:
+    def _land(self, task: "asyncio.Task[T]") -> None:
+        if self._running.get(name := task.get_name()) is task:
             del self._running[name]
         if not task.cancelled():
             task.exception()  # looked at, for the sake of flights nobody waits for; waiters get it all the same
         self.landed()
+
+
+async def _after(previous: "asyncio.Task[T]", work: "Work[T]") -> T:
+    # Its commit is done, or we would not hold the claim; only its last steps may still be running.
+    await asyncio.wait([previous])
+    return await work()

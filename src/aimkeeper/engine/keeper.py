@@ -173,9 +173,8 @@ class Keeper:
         """Climb as many rungs as can be climbed now: mostly one, a rotation."""
         held = claim
         try:
-            if not accepted:
-                session = reopen(claim.session, self.store.now())
-                claim = claim if session is claim.session else replace(claim, session=session)
+            if claim.session.suspicion and not accepted:
+                claim = replace(claim, session=reopen(claim.session, self.store.now()))
             while True:
                 held = claim
                 change = await self._step(claim, accepted=accepted)
@@ -223,9 +222,10 @@ class Keeper:
         ask = self.upstream.set_refresh if via == "setrefresh" else self.upstream.rotate
         outcome = await ask(token, session.fingerprint, session.jar)
         self._seam("after_answer")
-        if not (isinstance(outcome, LoggedOut) and rules.was_stale(session, self.store.now())):
-            self.breaker.note(session.id, outcome)
-        return self._settle(claim, outcome, self._exchange(via, since), spare)
+        exchange = self._exchange(via, since)
+        if not (isinstance(outcome, LoggedOut) and rules.was_stale(session, exchange.now)):
+            self.breaker.note(session.id, outcome, exchange.now)
+        return self._settle(claim, outcome, exchange, spare)
 
     def _settle(self, claim: Claim, outcome: Outcome, exchange: Exchange, spare: str | None) -> Change:
         if spare and isinstance(outcome, Rotated):

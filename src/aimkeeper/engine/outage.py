@@ -57,10 +57,10 @@ class Breaker:
         self.noticed: Callable[[], None] = lambda: None
         self.hear: Callable[[Event], None] = lambda _fact: None
 
-    def note(self, session_id: str, outcome: Outcome) -> None:
+    def note(self, session_id: str, outcome: Outcome, now: datetime) -> None:
         """Take an attempt into account."""
         answer = classify(outcome)
-        self._window.add(Attempt(self._store.now(), session_id, answer))
+        self._window.add(Attempt(now, session_id, answer))
         if answer in (Answer.TOO_MANY, Answer.OVERLOADED):
             assert isinstance(outcome, Refused | InDoubt)
             self._asked = outcome.retry_after
@@ -69,7 +69,7 @@ class Breaker:
             self._pace.speed_up()
         # Good news can wait for the next look, unless an outage ends with it.
         is_news = answer is not Answer.GOOD or self.fleet.is_out
-        if is_news and self._judge(self._store.now()):
+        if is_news and self._judge(now):
             self._look_at = self._clock.monotonic()
             self.noticed()
 

@@ -2,16 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import assert_never
 
 import msgspec
 
-from aimkeeper.core.altered import altered
 from aimkeeper.core.change import Change, Kind
 from aimkeeper.core.events import Event, EventKind
+from aimkeeper.core.frozen import altered, value
 from aimkeeper.core.policy import event
 from aimkeeper.core.session import Session, Status
 from aimkeeper.core.token import Token
@@ -32,7 +32,7 @@ class Fate(Enum):
     GONE = "gone"  # the session was forgotten meanwhile
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Result:
     """
     What became of one change.

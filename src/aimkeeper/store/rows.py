@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from aimkeeper.core.altered import made
 from aimkeeper.core.change import Change, Kind
 from aimkeeper.core.cookies import Cookie, Jar
 from aimkeeper.core.errors import KeyProblem
@@ -146,8 +145,7 @@ def _read(row: Row, secrets: Secrets) -> Session:
 
 
 def _session(row: Row, secrets: Secrets) -> Session:
-    return made(
-        Session,
+    return Session(
         id=row[0],
         email=row[1],
         fingerprint=Fingerprint(row[2]),
@@ -201,13 +199,14 @@ def routine_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, A
     """The parameters of `commit_routine`."""
     after, before, claim = change.after, change.before, change.claim
     assert claim is not None
+    secrets = after.secrets if change.edit else None
     return {
         "id": before.id,
         "held_generation": before.generation,
         "held_revision": before.revision,
         "claim_owner": claim.owner,
         "claim_id": claim.claim_id,
-        "sealed": seal_secrets(sealer, before.id, after.secrets) if change.edit else None,
+        "sealed": seal_secrets(sealer, before.id, secrets) if secrets else None,
         "generation": after.generation,
         "now": micros(now),
         "rotated_at": micros(after.rotated_at),
@@ -215,7 +214,7 @@ def routine_params(change: Change, sealer: Sealer, now: datetime) -> dict[str, A
         "due_at": maybe_micros(after.due_at),
         "deadline_at": micros(after.deadline_at),
         "ring": _packed(after.ring),
-        "plain": after.secrets if change.edit else None,
+        "plain": secrets,
     }
 
 

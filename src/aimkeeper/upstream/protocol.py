@@ -7,7 +7,7 @@ Source for every fact: docs/upstream.md, under the heading named in each docstri
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import unescape
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
@@ -15,6 +15,7 @@ import msgspec
 
 from aimkeeper.core.cookies import AUTH_COOKIE, CookieDelta, Jar, read_set_cookies, rescope
 from aimkeeper.core.errors import ConfigError
+from aimkeeper.core.frozen import value
 from aimkeeper.core.outcome import (
     InDoubt,
     Life,
@@ -50,7 +51,7 @@ _LOGIN_ERRORS = re.compile(rb"""id=["']loginErrors["'][^>]{0,200}>(.{0,1000}?)</
 _IFRAME = re.compile(rb"""<iframe[^>]{0,200}\ssrc=["']([^"']{0,4000}setrefresh\?[^"']{1,4000})["']""", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Request:
     """One request, ready to send. Its URL may hold a token: it is never logged."""
 
@@ -60,7 +61,7 @@ class Request:
     body: bytes | None = field(repr=False, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Site:
     """
     Where AimHarder is.
@@ -79,11 +80,11 @@ class Site:
         login = login_url.rstrip("/")
         return cls(base_url.rstrip("/"), login if login.endswith("/api/login") else login + "/api/login")
 
-    @property
+    @cached_property
     def base_host(self) -> str:
         return host_of(self.base_url)
 
-    @property
+    @cached_property
     def auth_hosts(self) -> frozenset[str]:
         """The hosts whose `amhrdrauth` is believed."""
         return frozenset((self.base_host, host_of(self.login_url)))
