@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import re
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -15,6 +16,10 @@ from aimkeeper.clock import SystemClock
 from aimkeeper.core.address import read_postgres
 from aimkeeper.store.postgres import Postgres
 from tools.cluster import Cluster
+
+# A shell that starts the tests in the background lets all their children ignore ctrl-C: here it is what is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "kept_empty"
 PASSWORD = "a-password-of-nobody"

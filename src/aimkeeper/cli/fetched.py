@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from aimkeeper.core.errors import ConfigError
 from aimkeeper.core.values import read_duration
-from aimkeeper.web.described import credentials_of
 
 if TYPE_CHECKING:
     from aimkeeper.core.session import Session
@@ -35,6 +34,8 @@ async def fetch(service: "Service", who: str, min_slack: str, *, reader: str) ->
     Raises:
         AimkeeperError: They can't be had.
     """
+    from aimkeeper.web.described import credentials_of
+
     slack = slack_of(min_slack)
     if min_slack == USUAL_SLACK:
         # A short-lived upstream can't give ten minutes: then the default asks for what it can.
