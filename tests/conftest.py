@@ -14,6 +14,7 @@ import pytest
 
 from aimkeeper.clock import SystemClock
 from aimkeeper.core.address import read_postgres
+from aimkeeper.store.lines import Line
 from aimkeeper.store.postgres import Postgres
 from tools.cluster import Cluster
 
@@ -223,3 +224,22 @@ def database(postgres):
     fresh = postgres.fresh()
     yield fresh
     fresh.give_back()
+
+
+@pytest.fixture
+def trips(monkeypatch):
+    """What goes over the wire, by name, in its order."""
+    told = []
+    true_fetch, true_run = Line.fetch, Line.run
+
+    async def fetch(self, name, *arguments):
+        told.append(name)
+        return await true_fetch(self, name, *arguments)
+
+    async def run(self, commands, *arguments):
+        told.append(commands.split()[0])
+        return await true_run(self, commands, *arguments)
+
+    monkeypatch.setattr(Line, "fetch", fetch)
+    monkeypatch.setattr(Line, "run", run)
+    return told

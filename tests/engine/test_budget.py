@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 import aimkeeper
-from aimkeeper.store.lines import Line
 
 GROUP = 100
 SOURCE = str(Path(aimkeeper.__file__).parent)
@@ -121,25 +120,13 @@ async def test_on_sqlite_a_group_asks_for_one_row_each_and_little_more(fleet):
 
 
 @pytest.mark.parametrize("keeps_in", ["postgres"], indirect=True)
-async def test_on_postgresql_a_group_is_five_trips(fleet, monkeypatch):
+async def test_on_postgresql_a_group_is_five_trips(fleet, trips):
     _, rotate = fleet
-    told = []
-    true_fetch, true_run = Line.fetch, Line.run
-
-    async def fetch(self, name, *arguments):
-        told.append(name)
-        return await true_fetch(self, name, *arguments)
-
-    async def run(self, commands, *arguments):
-        told.append(commands.split()[0])
-        return await true_run(self, commands, *arguments)
-
-    monkeypatch.setattr(Line, "fetch", fetch)
-    monkeypatch.setattr(Line, "run", run)
+    trips.clear()
 
     await rotate()
 
-    assert [trip for trip in told if trip != "beat"] == [
+    assert [trip for trip in trips if trip != "beat"] == [
         "claim_steady", "BEGIN", "commit_routine", "add_tally", "COMMIT"
     ]  # fmt: skip
 

@@ -14,7 +14,6 @@ from aimkeeper.core.events import EventKind
 from aimkeeper.core.session import Cause, Handout, Status
 from aimkeeper.store.commits import Fate
 from aimkeeper.store.feed import Place
-from aimkeeper.store.lines import Line
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -29,25 +28,6 @@ async def eight(house):
     """Eight processes, each with a worker."""
     stores = [await house.open() for _ in range(8)]
     return [(store, await store.owners.enrol("w", "worker")) for store in stores]
-
-
-@pytest.fixture
-def trips(monkeypatch):
-    """What goes over the wire, by name, in its order."""
-    told = []
-    true_fetch, true_run = Line.fetch, Line.run
-
-    async def fetch(self, name, *arguments):
-        told.append(name)
-        return await true_fetch(self, name, *arguments)
-
-    async def run(self, commands, *arguments):
-        told.append(commands.split()[0])
-        return await true_run(self, commands, *arguments)
-
-    monkeypatch.setattr(Line, "fetch", fetch)
-    monkeypatch.setattr(Line, "run", run)
-    return told
 
 
 # ------------------------------------------------------------ claims
