@@ -11,7 +11,7 @@ BAD_LINES = {
     b"\xff\xfe{}": "not UTF-8 text",
     b'{"email": "x@example.com"}': "'token' is missing",
     b'{"token": "1|2|3"}': "'email' is missing",
-    b'{"email": "x@example.com", "token": 5}': "'token' is missing",
+    b'{"email": "x@example.com", "token": 5}': "'token' must be text",
     b'{"email": "rubbish", "fingerprint": "f", "token": "1|2|3"}': "not an e-mail address",
     b'{"email": "x@example.com", "token": "1|2|3"}': "'fingerprint' is missing, and AIMHARDER_FINGERPRINT is not set",
     b'{"email": "x@example.com", "fingerprint": "f f", "token": "1|2|3"}': "not a fingerprint",

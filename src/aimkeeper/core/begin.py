@@ -58,8 +58,11 @@ def read_adoption(record: object, default_fingerprint: Fingerprint | None = None
     if unknown:
         raise ValueError(f"unknown field {min(map(str, unknown))!r}")
     for name in ("email", "token"):
-        if not isinstance(record.get(name), str) or not record[name]:
+        given = record.get(name)
+        if given is None or given == "":
             raise ValueError(f"{name!r} is missing")
+        if not isinstance(given, str):
+            raise ValueError(f"{name!r} must be text")
     fingerprint = record.get("fingerprint")
     if fingerprint is None or fingerprint == "":
         fingerprint = default_fingerprint
