@@ -62,7 +62,7 @@ def read_adoption(record: object, default_fingerprint: Fingerprint | None = None
         if given is None or given == "":
             raise ValueError(f"{name!r} is missing")
         if not isinstance(given, str):
-            raise ValueError(f"{name!r} must be text")
+            raise ValueError(f"{name!r} must be text")  # noqa: TRY004 (as above)
     fingerprint = record.get("fingerprint")
     if fingerprint is None or fingerprint == "":
         fingerprint = default_fingerprint
