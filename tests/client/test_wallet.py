@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aimkeeper.client.credentials import Credentials
-from aimkeeper.client.wallet import ASK_AGAIN_SECONDS, RENEW_AGAIN_SECONDS, Wallet
+from aimkeeper.client.wallet import ASK_AGAIN_SECONDS, LONGEST_REST_SECONDS, Wallet
 from aimkeeper.core.cookies import Cookie
 from aimkeeper.core.errors import SessionEnded, StoreUnavailable, UpstreamUnavailable
 from aimkeeper.testing import ManualClock
@@ -219,17 +219,38 @@ def test_a_question_that_was_under_way_before_the_refusal_does_not_count_as_the_
     assert source.asked == [False, False, True]
 
 
+def test_a_renewal_that_brought_what_is_as_dead_is_followed_by_another_at_once(wallet, source):
+    # A rotation may overtake the logout: what it brings was given before, and is refused as well.
+    wallet.refuse(wallet.get().generation)
+    wallet.refuse(wallet.get().generation)
+
+    assert wallet.get().generation == 3
+    assert source.asked == [False, True, True]
+
+
 def test_whoever_is_refused_again_and_again_makes_no_storm_of_rotations(wallet, source, clock):
     wallet.get()
-    for _ in range(5):
-        wallet.refuse(wallet.get().generation)
-    stormy = list(source.asked)
-    clock.advance(RENEW_AGAIN_SECONDS)
-    wallet.refuse(wallet.get().generation)
-    wallet.get()
+    renewed_at, began_at = [], clock.boottime()
+    for second in range(150):
+        for _ in range(5):
+            wallet.refuse(wallet.get().generation)
+        renewed_at += [second] * (source.asked.count(True) - len(renewed_at))
+        clock.advance(1)
 
-    assert stormy == [False, True]
-    assert source.asked == [False, True, True]
+    assert clock.boottime() - began_at == 150
+    assert renewed_at == [0, 0, 1, 3, 7, 15, 31, 61, 91, 121]
+
+
+def test_a_logout_long_after_the_last_is_answered_as_fast_as_the_first(wallet, source, clock):
+    for _ in range(4):
+        wallet.refuse(wallet.get().generation)
+    clock.advance(2 * LONGEST_REST_SECONDS + 1)
+    asked_before = source.asked.count(True)
+
+    for _ in range(4):
+        wallet.refuse(wallet.get().generation)
+
+    assert (asked_before, source.asked.count(True)) == (2, 4)
 
 
 def test_a_renewal_that_failed_is_tried_again_by_the_next_one(wallet, source):

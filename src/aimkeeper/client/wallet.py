@@ -10,8 +10,9 @@ from aimkeeper.client.credentials import Credentials
 from aimkeeper.clock import Clock
 from aimkeeper.core.errors import StoreUnavailable, UpstreamUnavailable
 
-# A box that says "logout" to everybody must not make us rotate at each request.
-RENEW_AGAIN_SECONDS = 30.0
+# A box that says "logout" to everybody must not make us rotate at each request. But a rotation that overtook the
+# logout brings what is as dead, so the second renewal may come at once; each one after it waits twice as long.
+FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 1.0, 30.0
 # While credentials still serve, a source that can't be asked is left alone so long.
 ASK_AGAIN_SECONDS = 5.0
 
@@ -59,6 +60,7 @@ class Wallet:
         self._refused = 0
         self._renewed = 0
         self._renewed_at = float("-inf")
+        self._rest = 0.0
 
     def at_hand(self) -> Credentials | None:
         """Credentials that need not be waited for; None when somebody must ask."""
@@ -97,7 +99,7 @@ class Wallet:
         return kept if enough or now < min(self._ask_at, self._dies_at) else None
 
     def _must_renew(self) -> bool:
-        rested = self._clock.boottime() - self._renewed_at >= RENEW_AGAIN_SECONDS
+        rested = self._clock.boottime() - self._renewed_at >= self._rest
         return self._refused >= max(self._renewed, 1) and rested
 
     def _take_off(self, *, renews: bool) -> _Flight:
@@ -124,6 +126,7 @@ class Wallet:
                 brought = self._kept = replace(brought, generation=self._count)
                 self._dies_at = began_at + brought.slack.total_seconds()
                 if flight.renews:
+                    self._rest = self._next_rest(now)
                     self._renewed, self._renewed_at = self._count, now
             elif self._kept and not flight.renews and self._serves_still(brought):
                 self._ask_at = now + ASK_AGAIN_SECONDS
@@ -134,6 +137,12 @@ class Wallet:
             flight.landed.set_result(brought)
         else:
             flight.landed.set_exception(brought)
+
+    def _next_rest(self, now: float) -> float:
+        """Seconds from a renewal at *now* to the next: growing while AimHarder goes on refusing what they bring."""
+        if now - self._renewed_at > 2 * LONGEST_REST_SECONDS:
+            return 0.0
+        return min(max(2 * self._rest, FIRST_REST_SECONDS), LONGEST_REST_SECONDS)
 
     def _serves_still(self, error: BaseException) -> bool:
         """Whether what we hold is good enough to go on with, though no more can be had now."""
