@@ -11,6 +11,7 @@ import os
 import statistics
 import sys
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -106,7 +107,9 @@ async def _claim(backend: Postgres, what: str, limit: int, now: datetime) -> flo
     )
     given = {name: rows.micros(moment) for name, moment in instants.items()}
     began = time.perf_counter()
-    found = await backend.claim(f"claim_{what}", owner=OWNER, claim_id="bench.1", claimed_at=0, limit=limit, **given)
+    found = await backend.claim(
+        f"claim_{what}", owner=OWNER, claim_id=str(uuid.uuid4()), claimed_at=0, limit=limit, **given
+    )
     seconds = time.perf_counter() - began
     assert len(found) > limit // 4, f"{what} found {len(found)} only"
     return seconds

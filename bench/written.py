@@ -12,7 +12,7 @@ import hashlib
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def _rotated(service: Service, claim: Claim) -> Change:
     held, now = claim.session, service.store.now()
     seed = hashlib.sha512(f"{held.id} {held.generation}".encode()).hexdigest()
     token = Token(f"{held.account_key}|{int(now.timestamp()) + 7_776_000}|{seed[:32]}")
-    sticky = tuple(replace(one, value=seed[: len(STICKY)]) for one in held.jar.cookies if one.name.startswith("AWSALB"))
+    sticky = tuple(one._replace(value=seed[: len(STICKY)]) for one in held.jar.cookies if one.name.startswith("AWSALB"))
     exchange = Exchange("token_update", now, timedelta(milliseconds=150), 0.5)
     return settle(claim, Rotated(token, CookieDelta(sticky)), service.policy, exchange)
 

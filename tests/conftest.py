@@ -35,7 +35,7 @@ DDL = re.compile(r"\s*(CREATE|ALTER|DROP|GRANT|REVOKE)\b", re.IGNORECASE)
 EMPTY = """
 DELETE FROM auth_sessions; DELETE FROM events; DELETE FROM tallies; DELETE FROM owners; DELETE FROM sign_ins;
 DELETE FROM limits; DELETE FROM logins; DELETE FROM meta WHERE key <> 'schema'; DELETE FROM status_counts;
-DELETE FROM outbox; DELETE FROM alarms;
+DELETE FROM outbox; DELETE FROM alarms; DELETE FROM claims;
 DELETE FROM fleet; INSERT INTO fleet (one) VALUES (1);
 """
 

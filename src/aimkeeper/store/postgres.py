@@ -24,6 +24,8 @@ from aimkeeper.store.rows import Params, Row
 MOST_LINES = 5
 # A beat that takes longer is given up: the next one may do better.
 BEAT_CALL_SECONDS = 4.0
+# After so many claims, what is over is struck off the list of claims.
+PRUNE_EVERY = 16
 OLDEST_SERVER = 130_000
 _SCHEMA = "schema"
 
@@ -158,6 +160,7 @@ class Postgres:
         self.adopted: Adopted | None = None
         self._clock = clock
         self._heard = heard
+        self._claims = 0
         dial = partial(Lines, address, clock, statements=self.statements, greet=self._greet, counted=self._count)
         self.lines = dial(most=MOST_LINES)
         # Its own, so that a beat waits for no claim and no commit.
@@ -230,6 +233,9 @@ class Postgres:
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         with told(self.address):
             async with self.lines.line() as line:
+                self._claims += 1
+                if self._claims % PRUNE_EVERY == 0:
+                    await line.fetch("prune_claims", (params["owner"],))
                 return await line.fetch(name, [params[key] for key in self.statements()[name].names])
 
     async def backup(self, target: Path) -> None:

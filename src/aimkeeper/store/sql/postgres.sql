@@ -5,6 +5,7 @@
 -- A claim, a beat and a question are each a transaction of their own; set_config(…, true) ends with it.
 
 -- name: claim_steady
+-- `num_nulls`: until it has counted, the planner takes IS NULL for rare. What was taken is noted in the list of claims.
 -- Takes what lately may have rotated without us hearing, the freshest doubt first; then what is due, the longest due
 -- first. The lock on the owner's row holds off whoever wants to mark it dead, and no beat.
 WITH alive AS MATERIALIZED (
@@ -13,17 +14,20 @@ WITH alive AS MATERIALIZED (
           AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE),
      doubted AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
-        WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
+        WHERE num_nulls(owner) > 0 AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
           AND EXISTS (SELECT 1 FROM alive)
         ORDER BY COALESCE(doubt_at, due_at) DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
      due AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
-        WHERE owner IS NULL AND due_at <= :now
+        WHERE num_nulls(owner) > 0 AND due_at <= :now
           AND (due_at <= :begun OR (attempt = 0 AND last_token_update_date < :begun))
           AND id <> ALL (ARRAY(SELECT id FROM doubted)) AND EXISTS (SELECT 1 FROM alive)
-        ORDER BY due_at LIMIT :limit - (SELECT count(*) FROM doubted) FOR UPDATE SKIP LOCKED)
+        ORDER BY due_at LIMIT :limit - (SELECT count(*) FROM doubted) FOR UPDATE SKIP LOCKED),
+     taken AS MATERIALIZED (SELECT ARRAY(SELECT id FROM doubted UNION ALL SELECT id FROM due) AS ids),
+     noted AS (
+       INSERT INTO aimkeeper.claims (id, owner, sessions) SELECT :claim_id, :owner, ids FROM taken WHERE ids <> '{}')
 UPDATE public.auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
- WHERE id = ANY (ARRAY(SELECT id FROM doubted UNION ALL SELECT id FROM due))
+ WHERE id = ANY ((SELECT ids FROM taken)::uuid[])
 RETURNING {session};
 
 -- name: claim_backlog
@@ -35,21 +39,25 @@ WITH alive AS MATERIALIZED (
           AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE),
      doubted AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
-        WHERE owner IS NULL AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
+        WHERE num_nulls(owner) > 0 AND status = 'in_doubt' AND COALESCE(doubt_at, due_at) > :fresh AND due_at <= :begun
           AND EXISTS (SELECT 1 FROM alive)
         ORDER BY COALESCE(doubt_at, due_at) DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
      living AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
-        WHERE owner IS NULL AND deadline_at > :eta AND due_at <= :now
+        WHERE num_nulls(owner) > 0 AND deadline_at > :eta AND due_at <= :now
           AND id <> ALL (ARRAY(SELECT id FROM doubted)) AND EXISTS (SELECT 1 FROM alive)
         ORDER BY deadline_at LIMIT :limit - (SELECT count(*) FROM doubted) FOR UPDATE SKIP LOCKED),
      hopeless AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
-        WHERE owner IS NULL AND deadline_at <= :eta AND due_at <= :now AND EXISTS (SELECT 1 FROM alive)
+        WHERE num_nulls(owner) > 0 AND deadline_at <= :eta AND due_at <= :now AND EXISTS (SELECT 1 FROM alive)
           AND NOT EXISTS (SELECT 1 FROM doubted) AND NOT EXISTS (SELECT 1 FROM living)
-        ORDER BY deadline_at DESC LIMIT :limit FOR UPDATE SKIP LOCKED)
+        ORDER BY deadline_at DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
+     taken AS MATERIALIZED (
+       SELECT ARRAY(SELECT id FROM doubted UNION ALL SELECT id FROM living UNION ALL SELECT id FROM hopeless) AS ids),
+     noted AS (
+       INSERT INTO aimkeeper.claims (id, owner, sessions) SELECT :claim_id, :owner, ids FROM taken WHERE ids <> '{}')
 UPDATE public.auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
- WHERE id = ANY (ARRAY(SELECT id FROM doubted UNION ALL SELECT id FROM living UNION ALL SELECT id FROM hopeless))
+ WHERE id = ANY ((SELECT ids FROM taken)::uuid[])
 RETURNING {session};
 
 -- name: claim_one
@@ -57,9 +65,14 @@ RETURNING {session};
 WITH alive AS MATERIALIZED (
        SELECT id FROM aimkeeper.owners
         WHERE id = :owner AND dead_at IS NULL AND set_config('synchronous_commit', 'on', true) = 'on'
-          AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE)
+          AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE),
+     taken AS MATERIALIZED (
+       SELECT id FROM public.auth_sessions
+        WHERE id = :id AND owner IS NULL AND status <> 'ended' AND EXISTS (SELECT 1 FROM alive) FOR UPDATE),
+     noted AS (
+       INSERT INTO aimkeeper.claims (id, owner, sessions) SELECT :claim_id, :owner, ARRAY[id] FROM taken)
 UPDATE public.auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
- WHERE id = :id AND owner IS NULL AND status <> 'ended' AND EXISTS (SELECT 1 FROM alive)
+ WHERE id = ANY (ARRAY(SELECT id FROM taken))
 RETURNING {session};
 
 -- name: free_claim
@@ -70,7 +83,18 @@ UPDATE public.auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL
 -- name: free_lost_claim
 -- Gives back what was claimed without our hearing: the answer was lost, or whoever asked has gone.
 UPDATE public.auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL
- WHERE owner = :owner AND claim_id = :claim_id;
+ WHERE id = ANY (ARRAY(SELECT unnest(sessions) FROM aimkeeper.claims WHERE id = :claim_id))
+   AND owner = :owner AND claim_id = :claim_id;
+
+-- name: prune_claims
+-- Of ours, those of which nothing is held any more.
+DELETE FROM aimkeeper.claims
+ WHERE id = ANY (ARRAY(
+         SELECT id FROM aimkeeper.claims AS claim
+          WHERE claim.owner = :owner AND NOT EXISTS (
+                SELECT 1 FROM public.auth_sessions AS held
+                 WHERE held.id = ANY (claim.sessions) AND held.owner = claim.owner AND held.claim_id = claim.id)
+            FOR UPDATE SKIP LOCKED));
 
 -- name: put_off_unreadable
 -- A row whose secrets do not open must not hold up the others.
@@ -168,9 +192,14 @@ SELECT {session} FROM public.auth_sessions
  WHERE (user_email, fingerprint) > (:after_email, :after_fingerprint) ORDER BY user_email, fingerprint LIMIT :limit;
 
 -- name: sessions_page_by_status
-SELECT {session} FROM public.auth_sessions
- WHERE status = :status AND (user_email, fingerprint) > (:after_email, :after_fingerprint)
- ORDER BY user_email, fingerprint LIMIT :limit;
+-- Nearly all are active: the way through all of them is short.
+(SELECT {session} FROM public.auth_sessions
+  WHERE :status = 'active' AND status = 'active' AND (user_email, fingerprint) > (:after_email, :after_fingerprint)
+  ORDER BY user_email, fingerprint LIMIT :limit)
+UNION ALL
+(SELECT {session} FROM public.auth_sessions
+  WHERE status = :status AND status <> 'active' AND (user_email, fingerprint) > (:after_email, :after_fingerprint)
+  ORDER BY user_email, fingerprint LIMIT :limit);
 
 -- name: insert_session
 INSERT INTO public.auth_sessions (
@@ -322,7 +351,9 @@ SELECT count(*) FROM public.auth_sessions
  WHERE owner IS NULL AND due_at <= :now AND (due_at <= :begun OR (attempt = 0 AND last_token_update_date < :begun));
 
 -- name: count_held_by_others
-SELECT count(*) FROM public.auth_sessions WHERE owner IS NOT NULL AND owner <> :owner AND due_at <= :now;
+SELECT count(*) FROM public.auth_sessions
+ WHERE id = ANY (ARRAY(SELECT unnest(sessions) FROM aimkeeper.claims WHERE owner <> :owner))
+   AND owner IS NOT NULL AND owner <> :owner AND due_at <= :now;
 
 -- name: lowest_deadline
 SELECT min(deadline_at) FROM public.auth_sessions WHERE owner IS NULL AND due_at IS NOT NULL;

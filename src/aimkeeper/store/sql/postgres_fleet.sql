@@ -33,15 +33,17 @@ UPDATE aimkeeper.owners AS owner SET dead_at = :now FROM silent WHERE owner.id =
 -- name: free_ended_claims_of
 -- What its owner ended while it was held has no token left to doubt, and must not come due.
 UPDATE public.auth_sessions SET owner = NULL, claim_id = NULL, claimed_at = NULL
- WHERE owner = :owner AND status = 'ended';
+ WHERE id = ANY (ARRAY(SELECT unnest(sessions) FROM aimkeeper.claims WHERE owner = :owner))
+   AND owner = :owner AND status = 'ended';
 
 -- name: doubt_claims_of
 -- Nobody knows whether the dead holder's tokens left.
+WITH claim AS (DELETE FROM aimkeeper.claims WHERE owner = :owner RETURNING sessions)
 UPDATE public.auth_sessions SET
   status = CASE status WHEN 'active' THEN 'in_doubt' ELSE status END, attempt = attempt + 1, revision = revision + 1,
   last_token_update_error = 'holder_died', doubt_at = COALESCE(doubt_at, :now), due_at = :now,
   owner = NULL, claim_id = NULL, claimed_at = NULL
- WHERE owner = :owner RETURNING id, user_email, generation;
+ WHERE id = ANY (ARRAY(SELECT unnest(sessions) FROM claim)) AND owner = :owner RETURNING id, user_email, generation;
 
 -- name: owner
 SELECT id, name, role, pid, version, started_at, tick_at, dead_at FROM aimkeeper.owners WHERE id = :id;

@@ -1,0 +1,1 @@
+-- SQLite writes an index only where what stands in it changes: there is nothing to do for it (docs/decisions/0033).
