@@ -43,6 +43,18 @@ async def test_only_where_there_is_no_pooler_are_statements_prepared_by_name(hou
     await direct.close()
 
 
+async def test_a_session_of_our_own_compiles_no_plans_and_one_of_a_pooler_is_left_as_it_is(house, store):
+    direct = await opened(house.database.url, house.clock)
+
+    async def compiles(backend):
+        async with backend.lines.line() as line:
+            return await line._connection.fetchval("SHOW jit")
+
+    assert await compiles(direct) == "off"
+    assert await compiles(store._backend) == "on"
+    await direct.close()
+
+
 async def test_a_url_that_speaks_of_a_pooler_is_believed(house):
     backend = await opened(house.database.url + "?pgbouncer=true", house.clock)
 
