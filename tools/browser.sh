@@ -8,6 +8,8 @@
 #     tools/browser.sh pack    types, then browser/dist/aimkeeper-browser-VERSION.tgz
 #     tools/browser.sh next    the packed package in a Next app: builds it, copied into the folder given
 set -eu
+# Once a day npm looks for a newer npm, and says so.
+export npm_config_update_notifier=false
 cd "$(dirname "$0")/.."
 tests=tests/browser
 
