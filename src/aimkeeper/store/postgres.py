@@ -265,7 +265,7 @@ class Postgres:
             )
         line.direct = straight and not self.address.pooled
         if line.direct:
-            # From a million sessions on a claim looks dear enough to the planner to be compiled first: 40 ms each time.
+            # Among millions a claim looks dear enough to the planner to be compiled first: 40 ms each time.
             # Behind a pooler others would have it so too: there the role may be told (docs/scale.md).
             await line.run("SET jit = off")
         if version < OLDEST_SERVER:

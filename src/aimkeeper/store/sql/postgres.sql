@@ -68,7 +68,7 @@ WITH alive AS MATERIALIZED (
           AND EXISTS (SELECT 1 FROM aimkeeper.fleet WHERE copied_at IS NULL AND moved_to IS NULL) FOR KEY SHARE),
      taken AS MATERIALIZED (
        SELECT id FROM public.auth_sessions
-        WHERE id = :id AND owner IS NULL AND status <> 'ended' AND EXISTS (SELECT 1 FROM alive) FOR UPDATE),
+        WHERE id = :id AND owner IS NULL AND status <> 'ended' AND EXISTS (SELECT 1 FROM alive) FOR NO KEY UPDATE),
      noted AS (
        INSERT INTO aimkeeper.claims (id, owner, sessions) SELECT :claim_id, :owner, ARRAY[id] FROM taken)
 UPDATE public.auth_sessions SET owner = :owner, claim_id = :claim_id, claimed_at = :claimed_at
