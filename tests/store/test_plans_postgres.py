@@ -145,14 +145,18 @@ class Plans:
         connection = await self._connected()
         now = await connection.fetchval("SELECT now()")
         prepared = await connection.prepare(statement.text, name=f"{name}_{generic}".lower())
-        kinds = zip(statement.names, prepared.get_parameters(), strict=True)
-        values = [value(kind.name, known.get(key), now) for key, kind in kinds]
+        kinds = [
+            (key, kind.name)
+            for key, kind in zip(statement.names + statement.once, prepared.get_parameters(), strict=True)
+        ]
+        values = [value(kind, known.get(key), now) for key, kind in kinds]
         guarded = name not in ALONE and not statement.text.startswith("SELECT")
         await connection.execute(_BEGIN if guarded else "BEGIN")
         try:
             if generic:
                 await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-                asked = f"{name}_{generic}".lower() + f"({', '.join(map(literal, values))})"
+                typed = [f"{literal(one)}::{kind}" for one, (_, kind) in zip(values, kinds, strict=True)]
+                asked = f"{name}_{generic}".lower() + f"({', '.join(typed)})"
                 told = await connection.fetch(f"EXPLAIN EXECUTE {asked}")
             else:
                 told = await connection.fetch(f"EXPLAIN {statement.text}", *values)
@@ -165,7 +169,7 @@ class Plans:
         connection = await self._connected()
         now = await connection.fetchval("SELECT now()")
         prepared = await connection.prepare(statement.text)
-        kinds = zip(statement.names, prepared.get_parameters(), strict=True)
+        kinds = zip(statement.names + statement.once, prepared.get_parameters(), strict=True)
         values = [value(kind.name, known.get(key), now) for key, kind in kinds]
         await connection.execute("BEGIN")
         try:
@@ -194,6 +198,8 @@ def value(kind, known, now):
 
 
 def literal(given):
+    if isinstance(given, list):
+        return f"ARRAY[{', '.join(map(literal, given))}]"
     if isinstance(given, bool) or not isinstance(given, int | str | bytes):
         return str(given)
     if isinstance(given, int):
@@ -234,9 +240,10 @@ def test_a_claim_looks_at_no_more_pages_among_ten_times_as_many_sessions(plans, 
     assert pages < 1.5 * few_pages
 
 
-@pytest.mark.parametrize("name", ["commit_rotation", "commit_attempt", "commit_touch"])
-def test_a_commit_locks_and_writes_its_rows_in_the_order_in_which_they_are_given(hot, name):
-    plan = hot.of(name)
+@pytest.mark.parametrize("name", ["commit_rotation", "commit_routine", "commit_attempt", "commit_touch"])
+@pytest.mark.parametrize("generic", [False, True], ids=["planned anew", "planned once for all"])
+def test_a_commit_locks_and_writes_its_rows_in_the_order_in_which_they_are_given(hot, name, generic):
+    plan = hot.of(name, generic=generic)
 
     assert "Nested Loop" in plan, plan
     assert not re.search(r"Hash Join|Merge Join|Seq Scan on auth_sessions", plan), plan

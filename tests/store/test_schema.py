@@ -8,8 +8,9 @@ from contextlib import closing
 import pytest
 
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
-from aimkeeper.store import queries, sqlite
-from aimkeeper.store.sqlite import APPLICATION_ID, Sqlite, newest_schema
+from aimkeeper.store import embedded, queries, sqlite
+from aimkeeper.store.embedded import APPLICATION_ID, newest_schema
+from aimkeeper.store.sqlite import Sqlite
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_migrations_are_numbered_from_one_without_a_gap():
 
 async def test_an_older_file_is_brought_up_to_date_with_all_that_it_holds(house, path, monkeypatch):
     everything = queries.migrations("sqlite")
-    monkeypatch.setattr(sqlite, "migrations", lambda dialect: everything[:1])
+    monkeypatch.setattr(embedded, "migrations", lambda dialect: everything[:1])
     backend = Sqlite(path)
     await backend.open()
     await backend.close()
@@ -75,7 +76,7 @@ async def test_a_migration_that_fails_leaves_the_old_schema_and_all_that_it_hold
         "9999_fails.sql",
         "CREATE TABLE extra (x);\nDELETE FROM auth_sessions;\nNONSENSE;\n",
     )
-    monkeypatch.setattr(sqlite, "migrations", lambda dialect: [*queries.migrations(dialect), failing])
+    monkeypatch.setattr(embedded, "migrations", lambda dialect: [*queries.migrations(dialect), failing])
 
     with pytest.raises(StoreUnavailable, match="NONSENSE"):
         await house.open()
@@ -88,7 +89,7 @@ async def test_a_migration_that_fails_leaves_the_old_schema_and_all_that_it_hold
 
 async def test_a_migrations_last_statement_counts_though_its_semicolon_is_missing(house, monkeypatch):
     last = (newest_schema() + 1, "9999_last.sql", "-- A word; and another.\nCREATE TABLE extra (x)")
-    monkeypatch.setattr(sqlite, "migrations", lambda dialect: [*queries.migrations(dialect), last])
+    monkeypatch.setattr(embedded, "migrations", lambda dialect: [*queries.migrations(dialect), last])
 
     await house.open()
 
@@ -98,7 +99,7 @@ async def test_a_migrations_last_statement_counts_though_its_semicolon_is_missin
 async def test_a_file_that_a_newer_aimkeeper_migrates_while_we_wait_is_not_taken_back(house, path, monkeypatch):
     await house.open()
     known = queries.migrations("sqlite")
-    monkeypatch.setattr(sqlite, "_check_ours", lambda connection, path: None)
+    monkeypatch.setattr(sqlite, "check_ours", lambda connection, path: None)
     house.script(f"PRAGMA user_version = {len(known) + 1}")
 
     with pytest.raises(ForeignDatabase, match="upgrade"):

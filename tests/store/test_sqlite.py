@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from aimkeeper.core.errors import ForeignDatabase, KeyProblem, StoreUnavailable
-from aimkeeper.store import sqlite
-from aimkeeper.store.sqlite import APPLICATION_ID, Sqlite, newest_schema
+from aimkeeper.store import embedded
+from aimkeeper.store.embedded import APPLICATION_ID, newest_schema
+from aimkeeper.store.sqlite import Sqlite
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ async def test_a_new_file_waits_for_its_turn_to_be_switched_to_wal(house, monkey
         pauses.append(seconds)
         being_written.rollback()
 
-    monkeypatch.setattr(sqlite.time, "sleep", pause)
+    monkeypatch.setattr(embedded.time, "sleep", pause)
 
     store = await house.open()
 
@@ -98,7 +99,7 @@ async def test_a_new_file_waits_for_its_turn_to_be_switched_to_wal(house, monkey
 
 
 async def test_a_new_file_whose_turn_never_comes_is_told(house, monkeypatch, being_written):
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(embedded, "BUSY_SECONDS", 0.05)
 
     with pytest.raises(StoreUnavailable, match="locked"):
         await house.open()
@@ -110,7 +111,7 @@ def test_a_file_that_can_not_be_switched_at_all_is_not_waited_for(house, path):
         closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
-        sqlite._switch_to_wal(connection)
+        embedded._switch_to_wal(connection)
 
 
 # ------------------------------------------------------------ whose it is
@@ -168,7 +169,7 @@ def test_a_file_that_another_process_makes_right_now_is_not_taken_for_somebody_e
             answer = super().execute(statement, *values).fetchall()
             if "application_id" in statement:
                 with closing(sqlite3.connect(path, isolation_level=None)) as other:
-                    sqlite._migrate(other, path)
+                    embedded.migrate(other, path)
             return Answer(answer)
 
     class Answer(list):
@@ -176,7 +177,7 @@ def test_a_file_that_another_process_makes_right_now_is_not_taken_for_somebody_e
             return self[0] if self else None
 
     with closing(sqlite3.connect(path, isolation_level=None, factory=Interrupted)) as connection:
-        sqlite._check_ours(connection, path)
+        embedded.check_ours(connection, path)
 
     assert house.pragma("user_version") == newest_schema()
 

@@ -15,7 +15,7 @@ class Collision(StoreUnavailable):
 
 
 class Moved(Exception):
-    """Not every row was as it was taken for; the transaction is to be begun anew, without `Transaction.all_of`."""
+    """Not every row was as it was taken for: nothing was changed, and they are to be looked at one by one."""
 
 
 class Unwritable(Exception):
@@ -38,14 +38,6 @@ class Transaction(Protocol):
 
     async def each(self, name: str, many: Sequence[Params]) -> list[Row | None]:
         """The first row of the statement for each set of parameters, in their order: one trip for all."""
-
-    async def all_of(self, name: str, many: Sequence[Params]) -> None:
-        """
-        Change one row for each set of parameters; quicker than `each`, for nothing comes back.
-
-        Raises:
-            Moved: For some of them no row was changed: nothing may be committed.
-        """
 
 
 class Backend(Protocol):
@@ -108,3 +100,12 @@ class Backend(Protocol):
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         """Take sessions by one statement, in a transaction of its own: durable when this returns."""
+
+    async def change_all(self, name: str, many: Sequence[Params], tally: Params) -> None:
+        """
+        Change one row for each set of parameters and add *tally*, in a transaction of their own: durable when this
+        returns. The quickest way there is, in one trip wherever that can be.
+
+        Raises:
+            Moved: For some of them there was no such row: nothing was changed.
+        """

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
@@ -16,12 +17,11 @@ from aimkeeper.core.policy import event
 from aimkeeper.core.session import Session, Status
 from aimkeeper.core.token import Token
 from aimkeeper.store import rows
-from aimkeeper.store.backend import Transaction
+from aimkeeper.store.backend import Backend, Collision, Moved, Transaction
 from aimkeeper.store.seal import Sealer
 
 # The statements of a group, in the order in which they are asked.
-_ROUTINE = "commit_routine"
-_STATEMENTS = (_ROUTINE, "commit_rotation", "commit_attempt", "commit_touch")
+_STATEMENTS = ("commit_rotation", "commit_attempt", "commit_touch")
 
 
 class Fate(Enum):
@@ -52,50 +52,90 @@ class Result:
         return self.fate is Fate.COMMITTED
 
 
+async def commit(backend: Backend, changes: Sequence[Change], sealer: Sealer, now: datetime) -> list[Result]:
+    """Commit *changes*; the results come in their order. What is routine, most of them, goes the quick way."""
+    results: dict[int, Result] = {}
+    with suppress(Collision, Moved):  # they are told apart below
+        results |= await _commit_routine(backend, changes, sealer, now)
+    rest = [place for place in range(len(changes)) if place not in results]
+    if rest:
+        others = [changes[place] for place in rest]
+        try:
+            found = await _commit_each(backend, others, sealer, now)
+        except Collision:
+            found = await _commit_each(backend, others, sealer, now)
+        results.update(zip(rest, found, strict=True))
+    return [results[place] for place in range(len(changes))]
+
+
+async def _commit_routine(
+    backend: Backend, changes: Sequence[Change], sealer: Sealer, now: datetime
+) -> dict[int, Result]:
+    """
+    Those of *changes* that are routine, by one statement: all of them or none.
+
+    Returns:
+        What became of each, by its place in *changes*.
+
+    Raises:
+        Moved: Somebody else wrote into one of the rows; nothing was changed.
+    """
+    # In the rows' order, so that two groups of a shared database can't wait for one another in a circle.
+    places = sorted(
+        (place for place, change in enumerate(changes) if rows.is_routine(change)),
+        key=lambda place: changes[place].before.id,
+    )
+    if places:
+        params = [rows.routine_params(changes[place], sealer, now) for place in places]
+        await backend.change_all("commit_routine", params, _tally(now, "rotated", len(places)))
+    return {
+        place: _committed(changes[place], changes[place].after, _left_by_routine(changes[place])) for place in places
+    }
+
+
+async def _commit_each(backend: Backend, changes: Sequence[Change], sealer: Sealer, now: datetime) -> list[Result]:
+    async with backend.transaction() as tx:
+        return await GroupCommit(tx, sealer, now).run(changes)
+
+
+def _left_by_routine(change: Change) -> rows.Row:
+    return change.before.revision + 1, change.before.fingerprint, 0, None
+
+
+def _committed(change: Change, after: Session, row: rows.Row, *events: Event) -> Result:
+    # The commit may have left these otherwise than it was decided.
+    revision, fingerprint, spares, owner = row
+    session = altered(after, revision=revision, fingerprint=fingerprint, spares=spares, owner=owner)
+    return Result(Fate.COMMITTED, session, (*change.events, *events))
+
+
+def _tally(now: datetime, what: str, count: int) -> rows.Params:
+    return {"minute": int(now.timestamp()) // 60, "what": what, "count": count}
+
+
 class GroupCommit:
-    """
-    One group, inside one transaction.
+    """One group, inside one transaction: each row is looked at, and whoever lost is told apart."""
 
-    Args:
-        expecting_no_other: Whether to begin with the belief that nobody else wrote into the rows that were held: it is
-            quicker where that is true.
-    """
-
-    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime, *, expecting_no_other: bool = False) -> None:
+    def __init__(self, tx: Transaction, sealer: Sealer, now: datetime) -> None:
         self._tx = tx
         self._sealer = sealer
         self._now = now
-        self._expecting_no_other = expecting_no_other
         self._tallies: Counter[str] = Counter()
 
     async def run(self, changes: Sequence[Change]) -> list[Result]:
-        """
-        Commit *changes*; the results come in their order.
-
-        Raises:
-            Moved: The belief was wrong: nothing may be committed of this transaction.
-        """
+        """Commit *changes*; the results come in their order."""
         results: dict[int, Result] = {}
-        # In the rows' order, so that two groups of a shared database can't wait for one another in a circle.
         order = sorted(range(len(changes)), key=lambda index: changes[index].before.id)
         chosen: dict[str, list[int]] = {statement: [] for statement in _STATEMENTS}
         for index in order:
             chosen[self._statement(changes[index])].append(index)
         for statement, indexes in chosen.items():
-            commit = self._all_of if statement == _ROUTINE else self._each
             if indexes:
-                results.update(zip(indexes, await commit(statement, [changes[i] for i in indexes]), strict=True))
+                landed = await self._each(statement, [changes[i] for i in indexes])
+                results.update(zip(indexes, landed, strict=True))
         await self._write_events([event for result in results.values() for event in result.events])
         await self._write_tallies()
         return [results[index] for index in range(len(changes))]
-
-    async def _all_of(self, statement: str, changes: Sequence[Change]) -> list[Result]:
-        """All of them as they were decided, or `Moved`."""
-        await self._tx.all_of(statement, [rows.routine_params(change, self._sealer, self._now) for change in changes])
-        return [
-            self._landed(change, change.after, (change.before.revision + 1, change.before.fingerprint, 0, None))
-            for change in changes
-        ]
 
     async def _each(self, statement: str, changes: Sequence[Change]) -> list[Result]:
         landed = await self._tx.each(statement, [self._params(statement, change) for change in changes])
@@ -110,10 +150,7 @@ class GroupCommit:
     def _landed(self, change: Change, after: Session, row: rows.Row, *events: Event) -> Result:
         if change.turn:
             self._tallies[change.turn.what] += 1
-        # The commit may have left these otherwise than it was decided.
-        revision, fingerprint, spares, owner = row
-        session = altered(after, revision=revision, fingerprint=fingerprint, spares=spares, owner=owner)
-        return Result(Fate.COMMITTED, session, (*change.events, *events))
+        return _committed(change, after, row, *events)
 
     async def _moved(self, change: Change) -> Result:
         """The row is not as it was when the change was decided: look again, inside the transaction."""
@@ -204,7 +241,8 @@ class GroupCommit:
         assert landed is not None, "the row moved inside our own transaction"
         return self._landed(change, after, landed)
 
-    def _statement(self, change: Change) -> str:
+    @staticmethod
+    def _statement(change: Change) -> str:
         """Which of `_STATEMENTS` carries *change*."""
         match change.kind:
             case Kind.TOUCH:
@@ -212,7 +250,7 @@ class GroupCommit:
             case Kind.ATTEMPT:
                 return "commit_attempt"
             case Kind.ROTATION:
-                return _ROUTINE if self._expecting_no_other and rows.is_routine(change) else "commit_rotation"
+                return "commit_rotation"
             case _:
                 assert_never(change.kind)
 
@@ -254,8 +292,7 @@ class GroupCommit:
             await self._tx.each("insert_event", params)
 
     async def _write_tallies(self) -> None:
-        minute = int(self._now.timestamp()) // 60
-        params = [{"minute": minute, "what": what, "count": count} for what, count in sorted(self._tallies.items())]
+        params = [_tally(self._now, what, count) for what, count in sorted(self._tallies.items())]
         if params:
             await self._tx.each("add_tally", params)
 

@@ -11,7 +11,6 @@ import asyncpg
 from aimkeeper.clock import Clock
 from aimkeeper.core.address import PostgresAddress
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
-from aimkeeper.store.backend import Moved
 from aimkeeper.store.beats import Pulse
 from aimkeeper.store.home import Home, ServerHome
 from aimkeeper.store.lines import Line, Lines
@@ -40,6 +39,11 @@ SET LOCAL idle_in_transaction_session_timeout = '15s';
 SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
 SET LOCAL jit_above_cost = -1
 """
+# For a session of our own, whose single statements begin no transaction. Among millions a claim looks dear enough to
+# the planner to be compiled first: 40 ms each time.
+_PLANNING = """
+SET jit = off; SET lock_timeout = '5s'; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+"""
 # An app's own instants may not say of what zone they are.
 _BEGIN_ADOPTED = f"{_BEGIN}; SET LOCAL TimeZone = 'UTC'"
 _BEGIN_MIGRATION = """
@@ -52,12 +56,14 @@ _MIGRATION_SECONDS = 700.0
 class _Asked:
     """Named statements on one line, which is taken when the first is asked."""
 
-    def __init__(self, backend: "Postgres", *, begin: str = "") -> None:
+    def __init__(self, backend: "Postgres", *, begin: str = "", alone: bool = False) -> None:
         self._lines = backend.lines
         self._address = backend.address
         self._statements = backend.statements()
         self._adopted = backend.adopted
         self._begin = begin
+        self._alone = alone
+        self._begun = False
         self._held = AsyncExitStack()
         self._line: Line | None = None
 
@@ -77,10 +83,8 @@ class _Asked:
                 brought[row[0] - 1] = tuple(row)[1:]
         return brought
 
-    async def all_of(self, name: str, many: Sequence[Params]) -> None:
-        [(changed,)] = await self._fetch(name, self._columns(name, many))
-        if changed != len(many):
-            raise Moved
+    async def change_all(self, name: str, many: Sequence[Params], tally: Params) -> None:
+        await self._fetch(name, [*self._columns(name, many), *(tally[key] for key in self._statements[name].once)])
 
     def _columns(self, name: str, many: Sequence[Params]) -> list[list[Any]]:
         """*many* sets of parameters as one list of values for each of the statement's."""
@@ -96,7 +100,7 @@ class _Asked:
         return self._adopted.written(given) if key == "plain" and self._adopted else given
 
     async def commit(self) -> None:
-        if self._line is not None:
+        if self._line is not None and self._begun:
             with told(self._address):
                 # What was broken off is answered by ROLLBACK, as if nothing were amiss.
                 if await self._line.run("COMMIT") != "COMMIT":
@@ -126,8 +130,10 @@ class _Asked:
             return await self._first(self._line, name, values)
 
     async def _first(self, line: Line, name: str, values: Sequence[Any]) -> list[Row]:
-        if self._begin:
+        # A statement that is alone is a transaction anyway; but only a session of our own was told how to plan it.
+        if self._begin and not (self._alone and line.direct):
             await line.run(self._begin)
+            self._begun = True
         return await line.fetch(name, values)
 
 
@@ -207,8 +213,14 @@ class Postgres:
         await self._heart.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[_Asked]:
-        asked = _Asked(self, begin=_BEGIN_ADOPTED if self.adopted else _BEGIN)
+    async def transaction(self, *, alone: bool = False) -> AsyncIterator[_Asked]:
+        """
+        A writing transaction; see `Backend`.
+
+        Args:
+            alone: There will be one statement only.
+        """
+        asked = _Asked(self, begin=_BEGIN_ADOPTED if self.adopted else _BEGIN, alone=alone)
         try:
             yield asked
             await asked.commit()
@@ -238,6 +250,10 @@ class Postgres:
                     await line.fetch("prune_claims", (params["owner"],))
                 return await line.fetch(name, [params[key] for key in self.statements()[name].names])
 
+    async def change_all(self, name: str, many: Sequence[Params], tally: Params) -> None:
+        async with self.transaction(alone=True) as tx:
+            await tx.change_all(name, many, tally)
+
     async def backup(self, target: Path) -> None:
         raise ConfigError(
             f"the {self.address} is backed up by PostgreSQL's own tool: "
@@ -265,9 +281,8 @@ class Postgres:
             )
         line.direct = straight and not self.address.pooled
         if line.direct:
-            # Among millions a claim looks dear enough to the planner to be compiled first: 40 ms each time.
             # Behind a pooler others would have it so too: there the role may be told (docs/scale.md).
-            await line.run("SET jit = off")
+            await line.run(_PLANNING)
         if version < OLDEST_SERVER:
             raise ConfigError(f"the {self.address} is PostgreSQL {version // 10_000}: 13 is the oldest that will do.")
         if encoding != "UTF8":

@@ -82,6 +82,7 @@ _SEEN = """LEAST(:now::timestamptz, COALESCE(GREATEST((shown ->> 'created_at')::
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
+_ONCE = re.compile(r"^-- once: (.+)$", re.MULTILINE)
 _MANY = re.compile(r"^-- many: (.+)$", re.MULTILINE)
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 
@@ -95,11 +96,13 @@ class Statement:
         names: Of the parameters, in their order.
         many: Whether it takes many sets of parameters at once: each parameter is then the list of its values, and each
             row that comes back begins with the number of its set, from 1.
+        once: Of the parameters that come once beside them, in their order.
     """
 
     text: str
     names: tuple[str, ...]
     many: bool
+    once: tuple[str, ...] = ()
 
     def values(self, params: Mapping[str, Any]) -> list[Any]:
         """What the statement wants of *params*, in its order."""
@@ -165,11 +168,21 @@ def _for_one(body: str, mark: str) -> Statement:
 
 def _for_many(body: str) -> Statement:
     """`{given}` becomes a table of all sets of parameters, and each parameter a column of it."""
-    typed = [item.split() for line in _MANY.findall(body) for item in line.split(",") if item.strip()]
+    typed, once = _typed(_MANY, body), _typed(_ONCE, body)
     arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(typed, start=1))
     # "given_": a column of the table that is written may have the same name.
     columns = ", ".join(f"given_{name}" for name, _ in typed)
     table = f"unnest({arrays}) WITH ORDINALITY AS given ({columns}, n)"
-    text = _PARAMETER.sub(r"given_\1", _COMMENT.sub("", body).strip().rstrip(";"))
+    text = _COMMENT.sub("", body).strip().rstrip(";")
+    for number, (name, kind) in enumerate(once, start=len(typed) + 1):
+        text = re.sub(rf"(?<!:):{name}\b", f"${number}::{kind}", text)
+    text = _PARAMETER.sub(r"given_\1", text)
     lists = {f"{{{name}[]}}": f"${number}::{kind}[]" for number, (name, kind) in enumerate(typed, start=1)}
-    return Statement(_filled(text, {"{given}": table, **lists}), tuple(name for name, _ in typed), many=True)
+    names, alone = (tuple(name for name, _ in params) for params in (typed, once))
+    return Statement(_filled(text, {"{given}": table, **lists}), names, many=True, once=alone)
+
+
+def _typed(mark: re.Pattern[str], body: str) -> list[tuple[str, str]]:
+    """Names and types of the parameters that the comments of *mark* name."""
+    items = [item.split() for line in mark.findall(body) for item in line.split(",") if item.strip()]
+    return [(name, kind) for name, kind in items]

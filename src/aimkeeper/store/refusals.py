@@ -10,7 +10,7 @@ import asyncpg
 
 from aimkeeper.core.address import PostgresAddress
 from aimkeeper.core.errors import ConfigError, StoreUnavailable
-from aimkeeper.store.backend import Collision, Unwritable
+from aimkeeper.store.backend import Collision, Moved, Unwritable
 
 # By SQLSTATE, or its first two characters: what is wrong, and what to do where that is not plain.
 _SENTENCES = {
@@ -27,6 +27,8 @@ _SENTENCES = {
 }
 _WRONG_VALUES = ("22", "23")
 # A name that may be there once only, serialization, deadlock: after the other it may well be possible.
+# A division by zero: an error is the only way for one statement to take back what it did (`commit_routine`).
+_MOVED = "22012"
 _COLLISIONS = ("23505", "40001", "40P01")
 
 
@@ -38,6 +40,7 @@ def told(address: PostgresAddress) -> Iterator[None]:
     Raises:
         StoreUnavailable: The database can't be used now.
         Collision: Another process was in the way.
+        Moved: Not every row was as the statement had it.
         Unwritable: A value that no row can hold.
         ConfigError: The files that the address names are not there.
     """
@@ -47,6 +50,8 @@ def told(address: PostgresAddress) -> Iterator[None]:
         state = error.sqlstate or ""
         if state in _COLLISIONS:
             raise Collision(f"the {address} can't do that now: another process was at it: try again.") from None
+        if state == _MOVED:
+            raise Moved from None
         if state.startswith(_WRONG_VALUES):
             # The server's own text may quote the row.
             raise Unwritable(f"a value can't be written ({state}, {type(error).__name__}).") from None

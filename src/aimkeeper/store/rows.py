@@ -191,7 +191,11 @@ def is_routine(change: Change) -> bool:
     """Whether *change* is a rotation that changes nothing but what every rotation changes."""
     before = change.before
     return (
-        change.kind is Kind.ROTATION and change.release and not before.spares and _RARE(change.after) == _RARE(before)
+        change.kind is Kind.ROTATION
+        and change.release
+        and not before.spares
+        and not change.events
+        and _RARE(change.after) == _RARE(before)
     )
 
 

@@ -1,28 +1,22 @@
 """The embedded store's engine: one writing connection in one thread, one reading connection in another."""
 
 import asyncio
-import os
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
 from aimkeeper.store.backend import Moved
+from aimkeeper.store.embedded import check_ours, connect, connect_to_look, make, migrate, newest_schema, schema_version
 from aimkeeper.store.home import HOME, NOWHERE, FileHome, Home
-from aimkeeper.store.queries import load, migrations, numbered
+from aimkeeper.store.queries import load, numbered
 from aimkeeper.store.rows import Params, Row
 from aimkeeper.store.waiting import done
 
 T = TypeVar("T")
-
-APPLICATION_ID = 0x41494D4B  # "AIMK": tells our files from others'
-BUSY_SECONDS = 10  # how long to wait for another process's transaction
-_BUSY_PAUSE = 0.02
 
 # In which order sessions are taken, while there is room.
 _CLAIMS = {
@@ -30,14 +24,6 @@ _CLAIMS = {
     "claim_backlog": ("claim_in_doubt", "claim_living", "claim_hopeless"),
     "claim_one": ("claim_one",),
 }
-
-_SETTINGS = """
-PRAGMA synchronous = FULL;
-PRAGMA foreign_keys = ON;
-PRAGMA secure_delete = ON;
-PRAGMA cache_size = -65536;
-PRAGMA journal_size_limit = 67108864;
-"""
 
 
 class _Asked:
@@ -62,12 +48,6 @@ class _Asked:
                 return [self._connection.execute(_text(name), one).fetchone() for one in many]
 
         return await self._run(ask)
-
-    async def all_of(self, name: str, many: Sequence[Params]) -> None:
-        statement = numbered("sqlite")[name]
-        values = [statement.values(one) for one in many]
-        if await self._run(lambda: self._connection.executemany(statement.text, values).rowcount) != len(many):
-            raise Moved
 
     async def _run(self, statement: Callable[[], T]) -> T:
         def begun() -> T:
@@ -128,9 +108,9 @@ class Sqlite:
             StoreUnavailable: It can't be opened or made.
         """
         try:
-            self._writer = await self._call(self._writing, lambda: _connect(self.path, writing=True))
-            await self._call(self._writing, lambda: _migrate(self._connection(), self.path))
-            self._reader = await self._call(self._reading, lambda: _connect(self.path))
+            self._writer = await self._call(self._writing, lambda: connect(self.path, writing=True))
+            await self._call(self._writing, lambda: migrate(self._connection(), self.path))
+            self._reader = await self._call(self._reading, lambda: connect(self.path))
         except BaseException:
             await self.close()
             raise
@@ -147,8 +127,8 @@ class Sqlite:
                 return 0
             # Without a log beside it nobody is at it. SQLite would make one to look, and leave it behind.
             at_rest = not self.path.with_name(f"{self.path.name}-wal").exists()
-            with closing(_connect_to_look(self.path, "mode=ro&immutable=1" if at_rest else "mode=ro")) as connection:
-                _check_ours(connection, self.path)
+            with closing(connect_to_look(self.path, "mode=ro&immutable=1" if at_rest else "mode=ro")) as connection:
+                check_ours(connection, self.path)
                 return schema_version(connection)
 
         return await self._call(self._reading, look), newest_schema()
@@ -192,26 +172,34 @@ class Sqlite:
             yield _Asked(self._reader, lambda work: self._call(self._reading, work), begin="")
 
     async def record(self, name: str, many: Sequence[Params]) -> None:
-        def write() -> None:
-            # All of it in one go, for to change threads costs as much as some ten rows.
-            connection.rollback()
-            with _whole(connection, "BEGIN IMMEDIATE"):
-                for one in many:
-                    connection.execute(_text(name), one)
+        def write(connection: sqlite3.Connection) -> None:
+            for one in many:
+                connection.execute(_text(name), one)
 
-        async with self._write_lock:
-            connection = self._connection()
-            await self._call(self._writing, write)
+        await self._at_once(write)
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
-        taken: list[Row] = []
-        async with self.transaction() as tx:
+        def take(connection: sqlite3.Connection) -> list[Row]:
+            taken: list[Row] = []
             for statement in _CLAIMS[name]:
                 room = params.get("limit", 1) - len(taken)
                 # The hopeless wait until no living one is due.
                 if room > 0 and not (statement == "claim_hopeless" and taken):
-                    taken += await tx.rows(statement, **{**params, "limit": room})
-        return taken
+                    taken += connection.execute(_text(statement), {**params, "limit": room}).fetchall()
+            return taken
+
+        return await self._at_once(take)
+
+    async def change_all(self, name: str, many: Sequence[Params], tally: Params) -> None:
+        statement = numbered("sqlite")[name]
+        values = [statement.values(one) for one in many]
+
+        def write(connection: sqlite3.Connection) -> None:
+            if connection.executemany(statement.text, values).rowcount != len(values):
+                raise Moved
+            connection.execute(_text("add_tally"), tally)
+
+        await self._at_once(write)
 
     async def backup(self, target: Path) -> None:
         """
@@ -223,12 +211,12 @@ class Sqlite:
         """
 
         def copy() -> None:
-            if not _make(target):
+            if not make(target):
                 raise ConfigError(f"{target} is there already: choose another name for the copy.")
             try:
                 # A connection of its own reads one moment's state, so that no commit waits for the copy.
                 with (
-                    closing(_connect_to_look(self.path, "mode=ro")) as source,
+                    closing(connect_to_look(self.path, "mode=ro")) as source,
                     closing(sqlite3.connect(target)) as copied,
                 ):
                     source.backup(copied)
@@ -245,6 +233,19 @@ class Sqlite:
         finally:
             if executor is not None:
                 executor.shutdown()
+
+    async def _at_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """A whole transaction in one go, for to change threads costs as much as some ten rows."""
+
+        def whole() -> T:
+            # What a rollback that failed has left behind must not be carried on, let alone committed.
+            connection.rollback()
+            with _whole(connection, "BEGIN IMMEDIATE"):
+                return work(connection)
+
+        async with self._write_lock:
+            connection = self._connection()
+            return await self._call(self._writing, whole)
 
     def _connection(self) -> sqlite3.Connection:
         assert self._writer is not None, "the store is not open"
@@ -283,118 +284,3 @@ def _whole(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
 
 def _text(name: str) -> str:
     return load("sqlite")[name]
-
-
-def _connect(path: Path, *, writing: bool = False) -> sqlite3.Connection:
-    if writing:
-        _make(path)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        # Before anything else: a file of somebody else's is not even switched to WAL.
-        _check_ours(connection, path)
-        _switch_to_wal(connection)
-        connection.executescript(_SETTINGS)
-        connection.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_to_look(path: Path, how: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, timeout=BUSY_SECONDS)
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # SQLite waits for others everywhere but here: processes that open a new file at once would turn one another away.
-    for _ in range(int(BUSY_SECONDS / _BUSY_PAUSE)):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            time.sleep(_BUSY_PAUSE)
-        else:
-            return
-    raise sqlite3.OperationalError("database is locked")
-
-
-def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    # One moment's state: another process may be making the tables right now.
-    connection.execute("BEGIN")
-    try:
-        _judge(connection, path)
-    finally:
-        connection.rollback()
-
-
-def _judge(connection: sqlite3.Connection, path: Path) -> None:
-    made_by, version, known = _pragma(connection, "application_id"), schema_version(connection), newest_schema()
-    if made_by not in (0, APPLICATION_ID):
-        raise ForeignDatabase(f"{path} is a database of another program's: choose another AIMKEEPER_DATABASE_URL.")
-    if made_by == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        raise ForeignDatabase(
-            f"{path} holds tables that aimkeeper did not make: choose another AIMKEEPER_DATABASE_URL."
-        )
-    if version > known:
-        raise ForeignDatabase(
-            f"{path} was made by a newer aimkeeper (schema {version}, this one knows {known}): upgrade aimkeeper."
-        )
-
-
-def _make(path: Path) -> bool:
-    """Make an empty file (0600) where there is none; False where there is one."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            # One that exists is not touched: to close it here would drop the locks of our own open connections to it.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            return False
-    except OSError as error:
-        raise StoreUnavailable(f"the database {path} can't be opened or made: {error.strerror}.") from None
-    return True
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def schema_version(connection: sqlite3.Connection) -> int:
-    """The number of the last migration applied; 0 for an empty file."""
-    return _pragma(connection, "user_version")
-
-
-def newest_schema() -> int:
-    """The number of the last migration this version knows."""
-    return migrations("sqlite")[-1][0]
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if schema_version(connection) == newest_schema():
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _judge(connection, path)  # again: another process may have been at it while we waited
-        version = schema_version(connection)
-        for number, _name, text in migrations("sqlite"):
-            if number > version:
-                for statement in _statements(text):
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {newest_schema()}")
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-
-
-def _statements(script: str) -> list[str]:
-    """The single statements of *script*; `executescript` would commit between them."""
-    statements, current = [], ""
-    for line in script.splitlines(keepends=True):
-        current += line
-        if sqlite3.complete_statement(current):
-            statements.append(current)
-            current = ""
-    return [*statements, current] if current.strip() else statements

@@ -16,9 +16,9 @@ from aimkeeper.core.token import Fingerprint, Token
 from aimkeeper.store import leaving, rows
 from aimkeeper.store.alarms import Alarms
 from aimkeeper.store.arrivals import Arrivals
-from aimkeeper.store.backend import Backend, Collision, Moved, Transaction
+from aimkeeper.store.backend import Backend, Collision, Transaction
 from aimkeeper.store.claims import Claims
-from aimkeeper.store.commits import GroupCommit, Result, event_from, event_params
+from aimkeeper.store.commits import GroupCommit, Result, commit, event_from, event_params
 from aimkeeper.store.fleet import FleetState
 from aimkeeper.store.http import ForHttp
 from aimkeeper.store.keyring import Keyring, Sealers
@@ -156,15 +156,8 @@ class Store:
     # ------------------------------------------------------------ commits
 
     async def commit(self, changes: Sequence[Change]) -> list[Result]:
-        """Commit a group in one transaction; each loser is told apart, and no fresh token is dropped."""
-        try:
-            return await self._commit(changes, expecting_no_other=True)
-        except (Collision, Moved):
-            return await self._commit(changes, expecting_no_other=False)
-
-    async def _commit(self, changes: Sequence[Change], *, expecting_no_other: bool) -> list[Result]:
-        async with self._backend.transaction() as tx:
-            return await GroupCommit(tx, self._sealer, self.now(), expecting_no_other=expecting_no_other).run(changes)
+        """Commit a group; each loser is told apart, and no fresh token is dropped."""
+        return await commit(self._backend, changes, self._sealer, self.now())
 
     async def put(self, session: Session, fact: Event, *, replacing: bool) -> Session:
         """

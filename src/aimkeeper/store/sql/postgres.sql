@@ -1,6 +1,6 @@
 -- Every statement of the shared store. `-- name: word` begins one; the next comment line says what it is for. `-- many:`
 -- names and types the parameters of one that takes many sets at once: {given} is the table of them, {id[]} the list of one
--- parameter's values (`queries.py`).
+-- parameter's values; `-- once:` names those that come once beside them (`queries.py`).
 -- {session} stands for the columns of a session, in the order `rows.py` reads them. Every table is named with its schema.
 -- A claim, a beat and a question are each a transaction of their own; set_config(…, true) ends with it.
 
@@ -123,16 +123,19 @@ RETURNING given.n, revision, fingerprint, spares, owner;
 
 -- name: commit_routine
 -- For rotations that change nothing but what every rotation changes, most of them, on rows that are as they were held.
--- The rows are found one after another in the order given, so they are locked in the order of their ids.
+-- The rows are found one after another in the order given, so they are locked in the order of their ids. Where one is not
+-- as it was held, 1 / 0 takes all of it back.
 -- many: id uuid, held_generation bigint, held_revision bigint, claim_owner text, claim_id text, sealed bytea,
 -- many: generation bigint, now timestamptz, rotated_at timestamptz, rotations integer, due_at timestamptz,
 -- many: deadline_at timestamptz, ring bytea{plain_type}
+-- once: minute bigint, what text, count bigint
 WITH done AS (
        UPDATE public.auth_sessions SET {routine} FROM {given}
         WHERE id = :id AND generation = :held_generation AND revision = :held_revision AND owner = :claim_owner
           AND spares = 0
-       RETURNING 1)
-SELECT count(*) FROM done;
+       RETURNING 1),
+     counted AS (INSERT INTO aimkeeper.tallies (minute, what, count) SELECT :minute, :what, count(*) FROM done)
+SELECT 1 / (count(*) = :count AND set_config('synchronous_commit', 'on', true) = 'on')::integer FROM done;
 
 -- name: commit_attempt
 -- Anything less than a rotation speaks only for the holder of the claim.
