@@ -18,9 +18,9 @@ async def told(store):
 
 
 async def test_facts_that_are_written_together_are_written_whole_or_not_at_all(house, store):
-    unwritable = replace(act(store, "b"), email=b"no text")
+    unwritable = replace(act(store, "b"), email=object())
 
-    with pytest.raises(Exception, match=r"BLOB|be written"):
+    with pytest.raises(Exception, match=r"(?i)encoding objects|be written"):
         await store.http.feed.append([act(store, "a"), unwritable, act(store, "c")])
     await store.http.feed.append([act(store, "d"), act(store, "e")])
 

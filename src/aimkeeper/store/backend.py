@@ -95,8 +95,8 @@ class Backend(Protocol):
             StoreUnavailable: It can't be made or written.
         """
 
-    async def record(self, name: str, many: Sequence[Params]) -> None:
-        """Run one statement for each set of parameters, in a transaction of its own: durable when this returns."""
+    async def record(self, many: Sequence[Params]) -> None:
+        """`insert_event` for each set of parameters, in a transaction of their own: durable when this returns."""
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         """Take sessions by one statement, in a transaction of its own: durable when this returns."""

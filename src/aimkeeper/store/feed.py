@@ -82,7 +82,7 @@ class Feed:
 
     async def append(self, facts: Sequence[Event]) -> None:
         """Write *facts* in one transaction."""
-        await self._backend.record("insert_event", [event_params(fact) for fact in facts])
+        await self._backend.record([event_params(fact) for fact in facts])
 
     async def _carry(self, facts: list[Event]) -> list[None]:
         await self.append(facts)

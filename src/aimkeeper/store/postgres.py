@@ -42,7 +42,8 @@ SET LOCAL jit_above_cost = -1
 # For a session of our own, whose single statements begin no transaction. Among millions a claim looks dear enough to
 # the planner to be compiled first: 40 ms each time.
 _PLANNING = """
-SET jit = off; SET lock_timeout = '5s'; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
+SET synchronous_commit = on; SET lock_timeout = '5s'; SET jit = off;
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 """
 # An app's own instants may not say of what zone they are.
 _BEGIN_ADOPTED = f"{_BEGIN}; SET LOCAL TimeZone = 'UTC'"
@@ -238,9 +239,9 @@ class Postgres:
         finally:
             await asked.let_go()
 
-    async def record(self, name: str, many: Sequence[Params]) -> None:
-        async with self.transaction() as tx:
-            await tx.each(name, many)
+    async def record(self, many: Sequence[Params]) -> None:
+        async with self.transaction(alone=True) as tx:
+            await tx.each("insert_event", many)
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         with told(self.address):

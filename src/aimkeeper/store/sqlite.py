@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from aimkeeper.core.errors import ConfigError, ForeignDatabase, StoreUnavailable
 from aimkeeper.store.backend import Moved
 from aimkeeper.store.embedded import check_ours, connect, connect_to_look, make, migrate, newest_schema, schema_version
@@ -171,12 +173,10 @@ class Sqlite:
             assert self._reader is not None, "the store is not open"
             yield _Asked(self._reader, lambda work: self._call(self._reading, work), begin="")
 
-    async def record(self, name: str, many: Sequence[Params]) -> None:
-        def write(connection: sqlite3.Connection) -> None:
-            for one in many:
-                connection.execute(_text(name), one)
-
-        await self._at_once(write)
+    async def record(self, many: Sequence[Params]) -> None:
+        # One statement: with each of many, this thread would lose the interpreter to the others.
+        written = msgspec.json.encode(many).decode()
+        await self._at_once(lambda connection: connection.execute(_text("insert_events"), {"many": written}))
 
     async def claim(self, name: str, /, **params: Any) -> list[Row]:
         def take(connection: sqlite3.Connection) -> list[Row]:

@@ -206,6 +206,12 @@ DELETE FROM spares WHERE session_id = :session_id;
 -- name: insert_event
 INSERT INTO events (at, kind, session_id, email, data) VALUES (:at, :kind, :session_id, :email, :data);
 
+-- name: insert_events
+-- The same for many, as one JSON list.
+INSERT INTO events (at, kind, session_id, email, data)
+SELECT value ->> 'at', value ->> 'kind', value ->> 'session_id', value ->> 'email', value ->> 'data'
+  FROM json_each(:many);
+
 -- name: events_of
 SELECT id, at, kind, session_id, email, data FROM events
  WHERE session_id = :session_id AND id < :before ORDER BY id DESC LIMIT :limit;
