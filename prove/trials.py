@@ -122,7 +122,9 @@ async def stopped_in_good_order(trial: Trial) -> tuple[bool, Score]:
         await field.populate()
         clock, longest, statuses = field.sim.clock, 0.0, set()
         for _ in range(int(trial.seconds / 2)):
+            before = field.sim.totals.rotations
             await asyncio.sleep(2)
+            await field.rotated_since(before)  # who has not begun yet has nothing to leave in good order
             asked_at = clock.monotonic()
             statuses.add(await field.stop(worker))
             longest = max(longest, clock.monotonic() - asked_at)
