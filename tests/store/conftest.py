@@ -36,7 +36,7 @@ from aimkeeper.testing import ManualClock
 
 BACKENDS = ["sqlite in threads", "sqlite inline", "postgres"]
 # What a pooler could spoil: claims, commits, owners, and whatever happens to them in any order.
-BEHIND_A_POOLER = {"test_contract_claims", "test_contract_commits", "test_contract_owners", "test_contract_fleet"}
+BEHIND_A_POOLER = {f"test_contract_{part}" for part in ("claims", "commits", "routine", "owners", "fleet")}
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 POLICY = Policy(refresh_every=15 * MINUTE, idle_timeout=90 * MINUTE, upstream_timeout=10 * SECOND)

@@ -1,11 +1,13 @@
 """Behind a pooler in transaction mode every transaction may run in another session: nothing is left in any of them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from aimkeeper.core.address import read_postgres
 from aimkeeper.core.errors import ConfigError, StoreUnavailable
+from aimkeeper.store.commits import Fate, commit
 from aimkeeper.store.postgres import Postgres
 
 
@@ -43,15 +45,32 @@ async def test_only_where_there_is_no_pooler_are_statements_prepared_by_name(hou
     await direct.close()
 
 
-async def test_a_session_of_our_own_compiles_no_plans_and_one_of_a_pooler_is_left_as_it_is(house, store):
+async def test_a_session_of_our_own_is_told_how_to_plan_and_one_of_a_pooler_is_left_as_it_is(house, store):
     direct = await opened(house.database.url, house.clock)
 
-    async def compiles(backend):
+    async def told(backend):
         async with backend.lines.line() as line:
-            return await line._connection.fetchval("SHOW jit")
+            names = ("jit", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "lock_timeout")
+            return [await line._connection.fetchval(f"SHOW {name}") for name in names]
 
-    assert await compiles(direct) == "off"
-    assert await compiles(store._backend) == "on"
+    assert await told(direct) == ["off", "off", "off", "off", "5s"]
+    assert await told(store._backend) == ["on", "on", "on", "on", "0"]
+    await direct.close()
+
+
+async def test_a_routine_group_is_one_trip_where_no_pooler_stands_and_three_where_one_does(house, store, worker, trips):
+    await house.fleet(store, 4)
+    direct = await opened(house.database.url, house.clock)
+
+    for backend, wanted in ((store._backend, ["BEGIN", "commit_routine", "COMMIT"]), (direct, ["commit_routine"])):
+        claims = await store.claim_due(worker, 2, until=store.now())
+        rotations = [house.rotation(claim) for claim in claims]
+        routine = [replace(one, after=replace(one.after, settled_in=one.before.settled_in)) for one in rotations]
+        trips.clear()
+        results = await commit(backend, routine, store._sealer, store.now())
+
+        assert trips == wanted
+        assert [result.fate for result in results] == [Fate.COMMITTED] * 2
     await direct.close()
 
 
