@@ -77,8 +77,8 @@ class Wrk:
         bad += sum(int(n) for line in re.findall(r"Socket errors: (.*)", said) for n in re.findall(r"\d+", line))
         return Load(
             rate=float(_found(r"Requests/sec:\s+([\d.]+)", said)),
-            p50=_milliseconds(_found(r"50%\s+(\S+)", said)),
-            p99=_milliseconds(_found(r"99%\s+(\S+)", said)),
+            p50=_milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", said)),
+            p99=_milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", said)),
             bad=bad,
             cpu_us=spent * 1e6 / max(answers, 1),
         )
