@@ -67,7 +67,6 @@ def test_migrations_bear_the_same_numbers_and_names_on_every_database():
 
 def test_statements_bear_the_same_names_on_every_database_but_for_what_is_one_s_own():
     locks = {"claim_in_doubt", "claim_due", "claim_living", "claim_hopeless", "stuck_owners", "tick_owner"}
-    json = {"insert_events"}
     beats = {"claim_steady", "claim_backlog", "beat", "mark_silent_owner", "prune_owners"}
     ledgers = {"fold_counts", "fold_tallies", "prune_claims"}
     itself = {"probe", "whose", "hides_rows", "one_at_a_time", "here"}
