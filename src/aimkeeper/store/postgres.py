@@ -29,7 +29,7 @@ OLDEST_SERVER = 130_000
 _SCHEMA = "schema"
 
 # asyncpg looks up how arrays are written when it meets the first of a type, and switches the session's `jit` off and on
-# for it. That must happen in one session: behind a pooler nothing outside a transaction has arrays of other types than text.
+# for it. That must happen in one session: behind a pooler nothing outside a transaction has arrays but of text.
 # One trip. Every plan is made for an index, also where the server's numbers are old; rows are then locked in the order
 # in which a statement names them. A transaction of a process that was stopped holds its rows for 15 s at most.
 _BEGIN = """
@@ -40,7 +40,7 @@ SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enabl
 SET LOCAL jit_above_cost = -1
 """
 # For a session of our own, whose single statements begin no transaction. Among millions a claim looks dear enough to
-# the planner to be compiled first: 40 ms each time. In UTC, for an app's own instants may not say of what zone they are.
+# the planner to be compiled first: 40 ms each time. In UTC, for an app's own instants may name no zone.
 _OF_OUR_OWN = """
 SET synchronous_commit = on; SET lock_timeout = '5s'; SET TimeZone = 'UTC'; SET jit = off;
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
