@@ -124,7 +124,9 @@ class _Asked:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError):
                 if line.is_open or line.is_fresh:
                     raise
-            # It was cut while nobody used it, by a restart or by a pooler that tidied up. Nothing was done on it.
+            # It was cut while idle, by a restart or by a pooler that tidied up. Nothing was done on it, unless
+            # it was cut just as a statement that is alone had been done: a commit finds that out by its rows, and of an
+            # event there are two.
             await self._held.aclose()
             self._line = await self._held.enter_async_context(self._lines.line(fresh=True))
             return await self._first(self._line, name, values)
