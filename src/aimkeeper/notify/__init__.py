@@ -1,5 +1,5 @@
 """Tells people and programs elsewhere what happened: from the events, after they were committed."""
 
-from aimkeeper.lasting_import import load_pyreqwest
+from aimkeeper.pyreqwest_threads import load_pyreqwest
 
 load_pyreqwest()

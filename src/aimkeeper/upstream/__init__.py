@@ -1,5 +1,5 @@
 """The only place that knows AimHarder."""
 
-from aimkeeper.lasting_import import load_pyreqwest
+from aimkeeper.pyreqwest_threads import load_pyreqwest
 
 load_pyreqwest()
