@@ -23,14 +23,16 @@ ONCE = {"foreign_rows", "emails_with_several", "readable", "sealed_only"}
 # Everything else runs in a transaction that holds the planner to its indexes.
 ALONE = {"claim_steady", "claim_backlog", "claim_one", "beat"}
 
-# Most sessions are due in a while; one in a hundred is due now, in doubt, failing, ended, or held by somebody.
+# Most sessions are due in a while; one in a hundred is due now, in doubt, failing, ended, or held by somebody. The two
+# claims take rows from the two ends: of a row that was taken and rolled back something stays, and whoever has a
+# snapshot (autovacuum, when it counts) keeps it there, so that the next version finds no room in its page.
 FILL = """
 INSERT INTO public.auth_sessions (id, user_email, fingerprint, last_token_update_date, account_key, sealed, ring,
   status, generation, revision, due_at, deadline_at, attempt, doubt_at, ended_at, wipe_at, owner, claim_id, ref)
 SELECT gen_random_uuid(), 'm' || n || '@example.com', 'f', now() - interval '5 min', n::text, '\\x00', '\\x90',
   CASE k WHEN 1 THEN 'in_doubt' WHEN 2 THEN 'ended' WHEN 3 THEN 'suspected' ELSE 'active' END, 1, 1,
   CASE WHEN k = 2 THEN NULL WHEN k < 5 THEN now() - interval '5 s' ELSE now() + interval '9 minutes' END,
-  now() + interval '80 minutes' + n * interval '1 ms', CASE k WHEN 1 THEN 1 WHEN 4 THEN 2 ELSE 0 END,
+  now() + interval '80 minutes' + ({count} - n) * interval '1 ms', CASE k WHEN 1 THEN 1 WHEN 4 THEN 2 ELSE 0 END,
   CASE k WHEN 1 THEN now() - interval '5 s' END, CASE k WHEN 2 THEN now() - n * interval '1 minute' END,
   CASE k WHEN 2 THEN now() + interval '1 day' - n * interval '1 minute' END,
   CASE k WHEN 5 THEN 'o' END, CASE k WHEN 5 THEN 'o.1' END, 'ref' || n
