@@ -295,3 +295,22 @@ async def test_a_pass_takes_from_the_dead_what_they_held_where_no_worker_does(st
 
     assert held is not None
     assert (result.successful, result.skipped) == (1, 0)
+
+
+async def test_a_pass_tells_of_each_session_as_it_lands(stage):
+    service = await stage.open(concurrency=4)
+    await stage.adopt(service, 40)
+    stage.clock.advance(900)
+    told = []
+
+    def progress(result):
+        told.append((result.processed, stage.sim.totals.requests["/api/tokenUpdate"]))
+
+    result = await stage.clock.finish(
+        service.passes.rotate_due(until=service.store.now(), at_most=timedelta(seconds=20), progress=progress)
+    )
+
+    assert result.successful == 40
+    assert [processed for processed, _ in told] == list(range(1, 41))
+    # Never is more than what may be in flight sent beyond what was told of.
+    assert all(sent <= processed + 4 for processed, sent in told)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from aimkeeper.core.change import Claim
 from aimkeeper.core.errors import AimkeeperError, Paused
@@ -95,19 +95,29 @@ class Passes:
         begun = self._store.now()
         result = PassResult(skipped=await self._store.count_held_by_others(self._keeper.owner, until))
         end = self._keeper.clock.monotonic() + at_most.total_seconds()
-        seen: dict[str, tuple[Session, asyncio.Task[Session | None]]] = {}
+        flying: dict[asyncio.Task[Session | None], Session] = {}
+        unclear: list[tuple[Session, Session]] = []  # each as it was and as it stands
+
+        async def land(when: str) -> None:
+            landed, _ = await asyncio.wait(flying, return_when=when)
+            for task in landed:
+                before, after = flying.pop(task), task.result()
+                if _is_unclear(after):
+                    unclear.append((before, after))
+                else:
+                    result.count(before, after)
+                    progress(result)
+
         while self._keeper.clock.monotonic() < end and await self._is_open():
-            running = [task for _, task in seen.values() if not task.done()]
-            claims = await self._claim(len(running), until=until, begun=begun)
-            for claim in claims:
-                seen[claim.session.id] = (claim.session, self._keeper.launch(claim))
-                running.append(seen[claim.session.id][1])
-            if running:
-                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            elif not claims:
+            claims = await self._claim(len(flying), until=until, begun=begun)
+            flying.update((self._keeper.launch(claim), claim.session) for claim in claims)
+            if not flying:
                 break
-        for before, task in seen.values():
-            result.count(before, await self._decided(await task, end))
+            await land(asyncio.FIRST_COMPLETED)
+        if flying:
+            await land(asyncio.ALL_COMPLETED)
+        for before, after in unclear:
+            result.count(before, await self._decided(after, end))
             progress(result)
         result.remaining = await self._store.count_left(until, begun)
         return result
@@ -127,7 +137,7 @@ class Passes:
 
     async def _decided(self, session: Session | None, end: float) -> Session | None:
         """*session*, once the ladder that a logout answer began is climbed, if there is time for it."""
-        while session is not None and session.suspicion is not None and session.status is Status.IN_DOUBT:
+        while _is_unclear(session):
             wait = (session.due_at - self._store.now()).total_seconds() if session.due_at else 0.0
             if self._keeper.draining or self._keeper.clock.monotonic() + wait > end:
                 break
@@ -159,3 +169,8 @@ class Passes:
 
         await asyncio.gather(*(one(session) for session in sessions))
         return result
+
+
+def _is_unclear(session: Session | None) -> TypeGuard[Session]:
+    """Whether a logout answer was given that is not believed yet."""
+    return session is not None and session.suspicion is not None and session.status is Status.IN_DOUBT
