@@ -12,6 +12,7 @@ from aimkeeper.core.change import SecretsEdit, touch
 from aimkeeper.core.errors import AlreadyKept
 from aimkeeper.core.events import EventKind
 from aimkeeper.core.session import Cause, Handout, Status
+from aimkeeper.store import commits
 from aimkeeper.store.commits import Fate
 from aimkeeper.store.feed import Place
 
@@ -153,18 +154,29 @@ async def test_groups_that_cross_each_other_all_land_and_wait_in_no_circle(house
     assert house.ask("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == deadlocks
 
 
-async def test_a_group_that_met_another_in_a_circle_is_tried_again_and_lands(house, store, worker):
+async def test_a_group_that_met_another_in_a_circle_is_tried_again_and_lands(house, store, worker, monkeypatch):
     first, second = await house.fleet(store, 2)
     doubted, rotated = [await store.claim_one(worker, each.id) for each in (first, second)]
     row = "SELECT 1 FROM auth_sessions WHERE id = '{}' FOR UPDATE"
+    tries, let_in, real = Counter(), asyncio.Event(), commits._commit_each
+
+    async def each(*given):
+        tries["begun"] += 1
+        if tries["begun"] > 1:
+            await let_in.wait()  # a busy server may wake the other after we took the row once more: a second circle
+        return await real(*given)
+
+    monkeypatch.setattr(commits, "_commit_each", each)
     async with house.blocking(row.format(first.id)) as other:
         # Rotations are written before attempts: it holds the second row, and waits for the first.
         committing = asyncio.create_task(store.commit([house.doubt(doubted), house.rotation(rotated)]))
         await house.waiting(1)
         await other.also(row.format(second.id))
+        let_in.set()
         await other()
         results = await committing
 
+    assert tries["begun"] == 2
     assert {result.fate for result in results} == {Fate.COMMITTED}
     assert [(await store.get(each.id)).generation for each in (first, second)] == [1, 2]
     assert house.kinds(first) == ["adopted", "in_doubt"]
