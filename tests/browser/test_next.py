@@ -9,6 +9,7 @@ from site_of_pages import ROOT
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # it installs and builds a whole app; beside other work that has taken more than two minutes
 def test_a_next_app_whose_root_layout_has_the_component_without_props_builds(tmp_path):
     set_while_building = {
         "NEXT_PUBLIC_TOKEN_REFRESH_INTERVAL_MINUTES": "11",
@@ -17,7 +18,7 @@ def test_a_next_app_whose_root_layout_has_the_component_without_props_builds(tmp
 
     done = subprocess.run(
         [str(ROOT / "tools/browser.sh"), "next", str(tmp_path)],
-        cwd=ROOT, env=os.environ | set_while_building, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, env=os.environ | set_while_building, capture_output=True, text=True, timeout=570, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
