@@ -314,3 +314,23 @@ async def test_a_pass_tells_of_each_session_as_it_lands(stage):
     assert [processed for processed, _ in told] == list(range(1, 41))
     # Never is more than what may be in flight sent beyond what was told of.
     assert all(sent <= processed + 4 for processed, sent in told)
+
+
+async def test_a_session_that_a_pass_gave_back_and_took_again_counts_once(stage, monkeypatch):
+    service = await stage.open(concurrency=4)
+    await stage.adopt(service, 6)
+    stage.clock.advance(900)
+    asked, real = [], service.keeper._may_send
+
+    def may_send(claim):
+        asked.append(claim.session.id)
+        return len(asked) > 3 and real(claim)
+
+    monkeypatch.setattr(service.keeper, "_may_send", may_send)
+
+    result = await stage.clock.finish(
+        service.passes.rotate_due(until=service.store.now(), at_most=timedelta(seconds=20))
+    )
+
+    assert len(asked) == 9
+    assert (result.successful, result.processed, result.remaining, result.errors) == (6, 6, 0, [])

@@ -96,14 +96,15 @@ class Passes:
         result = PassResult(skipped=await self._store.count_held_by_others(self._keeper.owner, until))
         end = self._keeper.clock.monotonic() + at_most.total_seconds()
         flying: dict[asyncio.Task[Session | None], Session] = {}
-        unclear: list[tuple[Session, Session]] = []  # each as it was and as it stands
+        unsettled: dict[str, tuple[Session, Session]] = {}  # by id: each as it was and as it stands
 
         async def land(when: str) -> None:
             landed, _ = await asyncio.wait(flying, return_when=when)
             for task in landed:
                 before, after = flying.pop(task), task.result()
-                if _is_unclear(after):
-                    unclear.append((before, after))
+                unsettled.pop(before.id, None)
+                if _is_unclear(after) or _was_given_back(after, before):
+                    unsettled[before.id] = before, after
                 else:
                     result.count(before, after)
                     progress(result)
@@ -116,7 +117,7 @@ class Passes:
             await land(asyncio.FIRST_COMPLETED)
         if flying:
             await land(asyncio.ALL_COMPLETED)
-        for before, after in unclear:
+        for before, after in unsettled.values():
             result.count(before, await self._decided(after, end))
             progress(result)
         result.remaining = await self._store.count_left(until, begun)
@@ -174,3 +175,8 @@ class Passes:
 def _is_unclear(session: Session | None) -> TypeGuard[Session]:
     """Whether a logout answer was given that is not believed yet."""
     return session is not None and session.suspicion is not None and session.status is Status.IN_DOUBT
+
+
+def _was_given_back(session: Session | None, before: Session) -> TypeGuard[Session]:
+    """Whether nothing was sent: it may be taken once more by the same pass, and counts once."""
+    return session is not None and session.due_at == before.due_at and session.status is not Status.ENDED
